@@ -1,0 +1,171 @@
+# Needs a POSIX shell and Python 3.11 or later with pip, nothing else.
+# The recipes make .venv and keep it current; PYTHON=python3.13 chooses another interpreter for it.
+
+set positional-arguments
+
+python := ".venv/bin/python"
+image := "webhook-service"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Run the service on http://127.0.0.1:8000, its database under data/
+run: venv
+    #!/usr/bin/env sh
+    set -eu
+    export WEBHOOK_SECRET="${WEBHOOK_SECRET:-dev-secret}"
+    base="http://${HOST:-127.0.0.1}:${PORT:-8000}"
+    cat >&2 <<END
+
+    The secret is "$WEBHOOK_SECRET". Try this in another terminal:
+
+      just send --count 100
+      curl $base/messages
+      curl $base/stats
+      curl $base/metrics
+
+    One webhook by hand:
+
+    $({{ python }} -m service send --print-curl --url "$base/webhook")
+
+    Ctrl-C stops the service.
+
+    END
+    exec {{ python }} -m service
+
+# Sign messages and send them to the running service (just send --help)
+send *ARGS: venv
+    @WEBHOOK_SECRET="${WEBHOOK_SECRET:-dev-secret}" {{ python }} -m service send "$@"
+
+# Run the tests (just test -k messages)
+test *ARGS: venv
+    @{{ python }} -m pytest "$@"
+
+# Run all that must be green: format, lint, types, import contract, tests
+check: venv
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports --no-cache
+    {{ python }} -m pytest
+
+# Format the code, and repair what the linter can
+format: venv
+    .venv/bin/ruff format .
+    .venv/bin/ruff check --fix .
+
+# Check every SQL file on a real database, and rewrite schema.sql and the kept plans
+sql *ARGS: venv
+    @{{ python }} -m tests.sql_workbench "$@"
+
+# Measure durable webhooks a second against the ceiling without storage (needs wrk)
+bench *ARGS: venv
+    @{{ python }} -m tests.bench "$@"
+
+# Build and start the container with compose; the secrets are made on first use
+up: secrets (compose "up" "--detach" "--build")
+    #!/usr/bin/env sh
+    cat >&2 <<'END'
+
+    It listens on http://127.0.0.1:8000. Webhooks are signed with secrets/webhook_secret, and
+    reading wants the token in secrets/read_token:
+
+      WEBHOOK_SECRET=$(cat secrets/webhook_secret) just send --count 100
+      curl -H "Authorization: Bearer $(cat secrets/read_token)" http://127.0.0.1:8000/stats
+
+    END
+
+# Stop the container; its volume, and with it the messages, stays
+down: (compose "down")
+
+# Follow the container's log
+logs: (compose "logs" "--follow")
+
+# Build the container image with podman, docker or buildah
+image:
+    #!/usr/bin/env sh
+    # The OCI format has no HEALTHCHECK, so podman and buildah are asked for Docker's.
+    if command -v podman >/dev/null; then
+        exec podman build --format docker --tag {{ image }} --file Containerfile .
+    elif docker info >/dev/null 2>&1; then
+        exec docker build --tag {{ image }} --file Containerfile .
+    elif command -v buildah >/dev/null; then
+        exec buildah bud --format docker --tag {{ image }} --file Containerfile .
+    fi
+    echo "just image needs podman, buildah, or docker with its daemon running." >&2
+    exit 1
+
+# Write both lock files from pyproject.toml (just lock --upgrade)
+lock *ARGS: venv
+    #!/usr/bin/env sh
+    set -eu
+    {{ python }} -m pip install --quiet --disable-pip-version-check uv
+    compile() {
+        .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+            --custom-compile-command "just lock" pyproject.toml "$@"
+    }
+    compile "$@" --output-file requirements.txt
+    compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+# Make .venv, or bring it up to date when the project or its lock has changed
+[private]
+venv:
+    #!/usr/bin/env sh
+    set -eu
+    wanted=$(pwd && cat pyproject.toml requirements-dev.txt)
+    works=$({{ python }} -c "print('yes')" 2>/dev/null || true)
+    if [ "$works" ] && [ "$(cat .venv/installed 2>/dev/null)" = "$wanted" ]; then
+        exit
+    fi
+    echo "Setting up .venv; the first time takes about a minute." >&2
+    if [ -z "$works" ]; then
+        found=
+        for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+            if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
+                found=$candidate
+                break
+            fi
+        done
+        if [ -z "$found" ]; then
+            echo "Found no Python 3.11 or later; PYTHON=/path/to/python just ... names one." >&2
+            exit 1
+        fi
+        # Debian's Python comes without ensurepip: there its pip installs pip into the environment.
+        if ! "$found" -m venv --clear .venv >/dev/null 2>&1; then
+            if ! "$found" -m pip --version >/dev/null 2>&1; then
+                echo "$found has neither pip nor venv: install one (Debian: apt install python3-venv)." >&2
+                exit 1
+            fi
+            "$found" -m venv --clear --without-pip .venv
+            "$found" -m pip --python {{ python }} install --quiet --disable-pip-version-check pip
+        fi
+    fi
+    pip="{{ python }} -m pip --disable-pip-version-check --quiet"
+    $pip install --requirement requirements-dev.txt
+    $pip install --no-build-isolation --no-deps --editable .
+    echo "$wanted" >.venv/installed
+
+# Make the secrets that compose gives the container
+[private]
+secrets:
+    #!/usr/bin/env sh
+    # The container's user is not yours, so the files are readable for all and the folder is not.
+    set -eu
+    mkdir -p -m 700 secrets
+    for name in webhook_secret read_token; do
+        if [ ! -s "secrets/$name" ]; then
+            head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"secrets/$name"
+            chmod 644 "secrets/$name"
+        fi
+    done
+
+# Call compose, whichever is there
+[private]
+compose *ARGS:
+    #!/usr/bin/env sh
+    for compose in "podman compose" "docker compose" podman-compose; do
+        $compose version >/dev/null 2>&1 && exec $compose "$@"
+    done
+    echo "just up, down and logs need podman compose, docker compose or podman-compose." >&2
+    exit 1
