@@ -157,6 +157,7 @@ secrets:
         if [ ! -s "secrets/$name" ]; then
             head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"secrets/$name"
             chmod 644 "secrets/$name"
+            chcon --type container_file_t "secrets/$name" 2>/dev/null || true  # SELinux, where there is
         fi
     done
 
