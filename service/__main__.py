@@ -1,0 +1,62 @@
+"""The command line: `python -m service` serves; a word behind it names another command.
+
+    python -m service             serve until SIGTERM or SIGINT
+    python -m service migrate     bring the database up to date, and end
+    python -m service send …      sign messages and send them to a running service (send --help)
+
+The environment variables are those of the README. Exit code 2: a value makes no sense; 1: the
+service could not start.
+"""
+
+import asyncio
+import os
+import sys
+
+from service.errors import StartError
+from service.settings import Settings
+
+USAGE_EXIT_CODE = 2
+
+
+def main() -> int:
+    """Run the command that `sys.argv` names; gives the exit code."""
+    command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
+    if command == "send":
+        # Imported here: the service itself needs neither an HTTP client nor a progress bar.
+        from service.send.command import main as send
+
+        return send(arguments)
+    if command in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0
+    if arguments or command not in ("serve", "migrate"):
+        print(f"unknown arguments: {' '.join(sys.argv[1:])}\n\n{__doc__}", file=sys.stderr)
+        return USAGE_EXIT_CODE
+    try:
+        settings = Settings.from_environment(os.environ)
+        if command == "migrate":
+            asyncio.run(_migrate(settings))
+        else:
+            _serve(settings)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _serve(settings: Settings) -> None:
+    from service.server import serve
+
+    serve(settings)
+
+
+async def _migrate(settings: Settings) -> None:
+    from service.store.sqlite import SqliteStore
+
+    store = SqliteStore(settings.database_path)
+    await store.open()
+    await store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

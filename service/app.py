@@ -1,0 +1,96 @@
+"""Builds the application: the one file that knows all the others."""
+
+from starlette.middleware import Middleware
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import StartError
+from service.ingest import GroupCommit
+from service.logs import Log
+from service.metrics import Metrics
+from service.middleware import RequestObserver
+from service.routes.authorization import RequireToken
+from service.routes.messages import Messages
+from service.routes.observe import Exposition, Live, Ready
+from service.routes.stats import StatsOfMessages
+from service.routes.webhook import Webhook
+from service.settings import Settings
+from service.store.sqlite import SqliteStore, describe_driver, warn_of_driver
+
+PATHS = ("/webhook", "/messages", "/stats", "/health/live", "/health/ready", "/metrics")
+
+
+class Application:
+    """The service as an ASGI application; its lifespan opens, drains and closes the store."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._metrics = Metrics(PATHS)
+        self._metrics.watch_log(lambda: log.lines_dropped)
+        self._metrics.watch_database(settings.database_path, describe_driver())
+        self._store = SqliteStore(settings.database_path)
+        self._ingest = GroupCommit(self._store, self._metrics, log, settings.queue_messages_max)
+        self.router = Router(
+            self._routes(),
+            redirect_slashes=False,
+            middleware=[Middleware(RequestObserver, log=log, metrics=self._metrics)],
+        )
+        self.start_error: StartError | None = None
+        """Why the lifespan did not start."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self.router(scope, receive, send)
+
+    def _routes(self) -> list[Route]:
+        settings, store = self._settings, self._store
+        webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self._metrics)
+        ready = Ready(store, has_secret=bool(settings.secrets))
+        return [
+            Route("/webhook", webhook, methods=["POST"]),
+            Route("/messages", self._protect(Messages(store)), methods=["GET"]),
+            Route("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
+            Route("/health/live", Live(), methods=["GET"]),
+            Route("/health/ready", ready, methods=["GET"]),
+            Route("/metrics", self._protect(Exposition(self._metrics)), methods=["GET"]),
+        ]
+
+    def _protect(self, app: ASGIApp) -> ASGIApp:
+        token = self._settings.read_token
+        return app if token is None else RequireToken(app, token)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The ASGI lifespan: start, wait for the end, stop."""
+        await receive()
+        try:
+            await self._store.open()
+        except StartError as error:
+            self.start_error = error
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        try:
+            self._ingest.start()
+            self._warn()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        finally:
+            await self._ingest.close()
+            await self._store.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _warn(self) -> None:
+        if trouble := warn_of_driver():
+            self._log.warning("database_driver", message=trouble)
+        if not self._settings.secrets:
+            self._log.warning(
+                "no_secret", message="WEBHOOK_SECRET is not set: every webhook is refused"
+            )
+        if self._settings.is_open_to_the_network and self._settings.read_token is None:
+            self._log.warning(
+                "open_to_everybody",
+                message="READ_TOKEN is not set, and HOST is not a loopback address:"
+                " anyone who reaches the port can read every message",
+            )

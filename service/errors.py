@@ -1,0 +1,97 @@
+"""Everything the service refuses, and how it says so.
+
+    StartError                  the service does not start
+    ├── SettingsError           an environment variable makes no sense (exit code 2)
+    └── DatabaseError           the database can't be used (exit code 1)
+
+    RequestError                one request is not served
+    ├── BodyTooLarge        413
+    ├── InvalidSignature    401
+    ├── InvalidMessage      422
+    ├── InvalidParameter    422
+    ├── Unauthorized        401
+    ├── Unavailable         503  nothing was stored: try again
+    └── ClientLeft          499  nobody is there to be answered
+
+A RequestError's text is the `detail` of the answer: one sentence that names the field, the
+parameter or the limit, and never holds a secret, a signature or a message's text.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class StartError(Exception):
+    """The service does not start; the text is the one line that says why and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(StartError):
+    """An environment variable makes no sense; the text names it and what it takes."""
+
+    exit_code = 2
+
+
+class DatabaseError(StartError):
+    """The database at DATABASE_URL can't be opened, read, written or migrated."""
+
+
+class RequestError(Exception):
+    """One request is refused with `status`; the text is the answer's `detail`."""
+
+    status: ClassVar[int]
+    headers: ClassVar[Sequence[tuple[bytes, bytes]]] = ()
+    webhook_result: ClassVar[str | None] = None
+    """What `webhook_requests_total` counts it as; None where it is no webhook's error."""
+
+    @property
+    def detail(self) -> str:
+        return str(self)
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    webhook_result = "too_large"
+
+
+class InvalidSignature(RequestError):
+    status = 401
+    webhook_result = "invalid_signature"
+
+    def __init__(self) -> None:
+        super().__init__("invalid signature")
+
+
+class InvalidMessage(RequestError):
+    status = 422
+    webhook_result = "validation_error"
+
+
+class InvalidParameter(RequestError):
+    status = 422
+
+
+class Unauthorized(RequestError):
+    status = 401
+    headers = ((b"www-authenticate", b"Bearer"),)
+
+    def __init__(self) -> None:
+        super().__init__("Authorization: Bearer with the READ_TOKEN is required")
+
+
+class Unavailable(RequestError):
+    """Nothing was acknowledged, and nothing is half stored; a retry is safe and wanted."""
+
+    status = 503
+    headers = ((b"retry-after", b"1"),)
+    webhook_result = "unavailable"
+
+
+class ClientLeft(RequestError):
+    """The client closed the connection before its request was whole (nginx's status 499)."""
+
+    status = 499
+
+    def __init__(self) -> None:
+        super().__init__("the client closed the connection")

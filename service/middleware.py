@@ -1,0 +1,119 @@
+"""The one place that sees every request: its id, its clock, its errors, its line, its metrics."""
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.asgi import send_json
+from service.errors import ClientLeft, RequestError, Unavailable
+from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
+from service.metrics import Metrics
+from service.schemas import encode
+
+REQUEST_ID_HEADER = b"x-request-id"
+PROCESS_ID = secrets.token_hex(8).encode()
+"""Made at random for each process, so that a number behind it makes a request id that is unique."""
+
+_request_numbers = itertools.count(1)
+_sane_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+
+
+class RequestObserver:
+    """Gives each request an id and an answer, and tells its story once: a log line and metrics.
+
+    `scope["log_line"]` is the line: a route adds to it what it learns.
+    """
+
+    def __init__(self, app: ASGIApp, log: Log, metrics: Metrics) -> None:
+        self.app = app
+        self._log = log
+        self._metrics = metrics
+        self._clock = Clock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        line = scope["log_line"] = RequestLine(
+            ts="",
+            level="INFO",
+            event="request",
+            request_id=request_id.decode(),
+            method=scope["method"],
+            path=scope["path"][:PATH_CHARACTERS_MAX],
+        )
+        id_header = (REQUEST_ID_HEADER, request_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                line.status = message["status"]
+                message["headers"] = [*message["headers"], id_header]
+            await send(message)
+
+        # As Starlette itself does: its router then raises 404 and 405, for us to answer.
+        scope["app"] = self
+        try:
+            await self.app(scope, receive, send_with_id)
+        except (Exception, asyncio.CancelledError) as error:
+            await _answer_error(error, line, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.observe_request(scope["method"], scope["path"], line.status, seconds)
+            line.latency_ms = round(seconds * 1000, 3)
+            line.ts = self._clock.format(time.time())
+            line.level = _level(line.status)
+            self._log.request(line)
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER:
+            if _sane_request_id(value):
+                return bytes(value)
+            break
+    return fresh_request_id()
+
+
+def fresh_request_id() -> bytes:
+    """A request id that no other request has, of this process or another."""
+    return b"%s-%x" % (PROCESS_ID, next(_request_numbers))
+
+
+async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:
+    if line.status:
+        # The head is out: all that is left is to cut the connection, which raising does.
+        line.exception = format_exception(error)
+        raise error
+    if isinstance(error, ClientLeft):
+        line.status = error.status
+        return
+    if isinstance(error, asyncio.CancelledError):
+        # The server's deadline for a graceful stop: the client is told to come again.
+        error = Unavailable("the service is stopping")
+    if isinstance(error, RequestError):
+        await _send_error(send, error.status, error.detail, error.headers)
+    elif isinstance(error, HTTPException):
+        fields = (error.headers or {}).items()
+        headers = [(name.lower().encode(), value.encode()) for name, value in fields]
+        await _send_error(send, error.status_code, error.detail, headers)
+    else:
+        line.exception = format_exception(error)
+        await _send_error(send, 500, "internal error", ())
+
+
+async def _send_error(send: Send, status: int, detail: str, headers: Any) -> None:
+    await send_json(send, status, encode({"detail": detail}), headers)
+
+
+def _level(status: int) -> str:
+    if status < 400:
+        return "INFO"
+    return "WARNING" if status < 500 else "ERROR"

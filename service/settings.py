@@ -1,0 +1,188 @@
+"""The environment, read once into one frozen struct.
+
+`VARIABLES` is the whole list; the README's table is held equal to it by a test.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from service.errors import SettingsError
+
+T = TypeVar("T")
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FILE_SUFFIX = "_FILE"
+
+
+class Secret(bytes):
+    """Bytes that do not show themselves in a representation."""
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says, checked. `from_environment` is the way to make one."""
+
+    webhook_secret: Secret | None = None
+    webhook_secret_previous: Secret | None = None
+    database_path: Path = Path("data/app.db")
+    log_level: str = "INFO"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    body_bytes_max: int = 1_048_576
+    queue_messages_max: int = 10_000
+    read_token: Secret | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read every variable of `VARIABLES`; one that is empty counts as not set.
+
+        Raises SettingsError, which names the variable and what it takes, never its value where
+        that is a secret.
+        """
+        given = {
+            variable.field: _read(environment, name, variable)
+            for name, variable in VARIABLES.items()
+        }
+        return cls(**{field: value for field, value in given.items() if value is not None})
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The secrets that a signature may be made with; empty while WEBHOOK_SECRET is not set."""
+        if self.webhook_secret is None:
+            return ()
+        if self.webhook_secret_previous is None:
+            return (self.webhook_secret,)
+        return (self.webhook_secret, self.webhook_secret_previous)
+
+    @property
+    def is_open_to_the_network(self) -> bool:
+        """Whether others than this machine can reach the port."""
+        if self.host == "localhost":
+            return False
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return True
+
+
+class Variable(NamedTuple):
+    """How one variable is read: its field in Settings, its parser, and what it takes."""
+
+    field: str
+    parse: Callable[[str], Any]
+    takes: str
+    has_file: bool = False
+
+
+def _secret(text: str) -> Secret:
+    return Secret(text.encode("utf-8", "surrogateescape"))
+
+
+def _token(text: str) -> Secret:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
+        raise ValueError
+    return Secret(text.encode())
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    return parse
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError
+    return text.upper()
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]+", text):
+        raise ValueError
+    return text
+
+
+def _sqlite_path(url: str) -> Path:
+    prefix, path = url[: len("sqlite:///")], url[len("sqlite:///") :]
+    if prefix != "sqlite:///" or path.endswith("/") or re.search(r"[?#\0]|\A(:memory:)?\Z", path):
+        raise ValueError
+    return Path(path)
+
+
+VARIABLES = {
+    "WEBHOOK_SECRET": Variable("webhook_secret", _secret, "a secret", has_file=True),
+    "WEBHOOK_SECRET_PREVIOUS": Variable(
+        "webhook_secret_previous", _secret, "a secret", has_file=True
+    ),
+    "DATABASE_URL": Variable(
+        "database_path",
+        _sqlite_path,
+        "sqlite:///relative/path or sqlite:////absolute/path of a file;"
+        " postgresql:// is not supported by this version",
+        has_file=True,
+    ),
+    "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
+    "HOST": Variable("host", _host, "a host name or an IP address"),
+    "PORT": Variable("port", _whole_number(0, 65_535), "a whole number from 0 to 65535"),
+    "WORKERS": Variable(
+        "workers",
+        _whole_number(1, 1),
+        "1: SQLite has one writer, and more processes would need postgresql://,"
+        " which this version does not support",
+    ),
+    "MAX_BODY_BYTES": Variable(
+        "body_bytes_max", _whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"
+    ),
+    "QUEUE_LIMIT": Variable(
+        "queue_messages_max",
+        _whole_number(1, 10_000_000),
+        "a whole number of messages from 1 to 10000000",
+    ),
+    "READ_TOKEN": Variable(
+        "read_token",
+        _token,
+        "a bearer token (RFC 6750): letters, digits and -._~+/, then any =",
+        has_file=True,
+    ),
+}
+
+
+def _read(environment: Mapping[str, str], name: str, variable: Variable) -> Any:
+    text = environment.get(name, "")
+    if variable.has_file and environment.get(name + FILE_SUFFIX):
+        if text:
+            raise SettingsError(f"{name} and {name}{FILE_SUFFIX} are both set: keep one of them")
+        name, text = name + FILE_SUFFIX, _read_file(name + FILE_SUFFIX, environment)
+    if not text:
+        return None
+    try:
+        return variable.parse(text)
+    except ValueError:
+        raise SettingsError(f"{name} must be {variable.takes}") from None
+
+
+def _read_file(name: str, environment: Mapping[str, str]) -> str:
+    """What a NAME_FILE's file holds, without the line end that editors and `echo` leave there."""
+    path = Path(environment[name])
+    try:
+        text = path.read_text("utf-8", "surrogateescape")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise SettingsError(f"{name} must be a readable file: {path}: {reason}") from None
+    value = text.rstrip("\r\n")
+    if not value:
+        raise SettingsError(f"{name} must be a file that holds the value: {path} is empty")
+    return value

@@ -1,0 +1,96 @@
+"""What every database must do for the service. `tests/store/` is its specification."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from service.schemas import Message
+
+INSTANT_MIN = -(2**63)
+INSTANT_MAX = 2**63 - 1
+
+
+class StoreError(Exception):
+    """The database did not do it; nothing of it is half done. The text holds no message's data."""
+
+
+class Outcome(Enum):
+    """What became of a message that is now on stable storage."""
+
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    """A duplicate whose other fields differ from what is stored; the first one stays."""
+
+
+class Position(NamedTuple):
+    """A place in the order of all messages: (`ts` in microseconds since 1970, `message_id`)."""
+
+    ts: int
+    message_id: str
+
+
+class Filter(NamedTuple):
+    """Which messages: each part narrows the choice, and a neutral value does not."""
+
+    from_msisdn: str | None = None
+    to_msisdn: str | None = None
+    since: int = INSTANT_MIN
+    until: int = INSTANT_MAX
+    q_folded: str = ""
+    """A part of the text, folded by `schemas.fold`."""
+
+
+class Row(NamedTuple):
+    """One stored message, `ts` in microseconds since 1970."""
+
+    message_id: str
+    from_msisdn: str
+    to_msisdn: str
+    ts: int
+    text: str | None
+
+
+class Totals(NamedTuple):
+    """What `GET /stats` tells, from one snapshot."""
+
+    messages: int
+    senders: int
+    first_ts: int | None
+    last_ts: int | None
+    top_senders: list[tuple[str, int]]
+
+
+class Store(Protocol):
+    """One database, open. Every method raises StoreError when the database does not answer."""
+
+    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Store what is not there yet, in one transaction that is durable when this returns.
+
+        Gives one outcome a message, in their order. Not to be called again before it returned.
+        """
+        ...
+
+    async def page(
+        self, chosen: Filter, after: Position | None, offset: int, limit: int
+    ) -> list[Row]:
+        """At most `limit` messages behind `after`, in order, past the first `offset` of them."""
+        ...
+
+    async def page_and_count(
+        self, chosen: Filter, after: Position | None, offset: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """The page, and how many messages `chosen` has in all, from one snapshot."""
+        ...
+
+    async def totals(self) -> Totals:
+        """The kept counts."""
+        ...
+
+    async def check(self) -> None:
+        """Read and durably write; raises StoreError when one of them fails."""
+        ...
+
+    async def close(self) -> None:
+        """Release the database; safe to call twice."""
+        ...

@@ -1,0 +1,11 @@
+-- How many messages there are in a range, or with a text.
+--
+-- Parameters: :since, :until   since <= ts < until, in microseconds since 1970
+--             :q         part of the text, folded; '' for any
+-- Rows:       one: messages
+-- Index:      messages_by_ts
+SELECT count(*) AS messages
+FROM messages INDEXED BY messages_by_ts
+WHERE ts >= :since
+    AND ts < :until
+    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0);

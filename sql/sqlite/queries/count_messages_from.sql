@@ -1,0 +1,13 @@
+-- How many messages one sender has in a range, or with a text.
+--
+-- Parameters: :from_msisdn
+--             :since, :until   since <= ts < until, in microseconds since 1970
+--             :q         part of the text, folded; '' for any
+-- Rows:       one: messages
+-- Index:      messages_by_from
+SELECT count(*) AS messages
+FROM messages INDEXED BY messages_by_from
+WHERE from_msisdn = :from_msisdn
+    AND ts >= :since
+    AND ts < :until
+    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0);

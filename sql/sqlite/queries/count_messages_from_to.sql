@@ -1,0 +1,14 @@
+-- How many messages one sender sent to one recipient.
+--
+-- Parameters: :from_msisdn, :to_msisdn
+--             :since, :until   since <= ts < until, in microseconds since 1970
+--             :q         part of the text, folded; '' for any
+-- Rows:       one: messages
+-- Index:      messages_by_from; to_msisdn is checked row by row
+SELECT count(*) AS messages
+FROM messages INDEXED BY messages_by_from
+WHERE from_msisdn = :from_msisdn
+    AND to_msisdn = :to_msisdn
+    AND ts >= :since
+    AND ts < :until
+    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0);
