@@ -5,6 +5,7 @@ set positional-arguments
 
 python := ".venv/bin/python"
 image := "webhook-service"
+secret := "dev-secret" # of `just run` and `just send`, where the environment has none
 
 [private]
 default:
@@ -14,13 +15,13 @@ default:
 run: venv
     #!/usr/bin/env sh
     set -eu
-    export WEBHOOK_SECRET="${WEBHOOK_SECRET:-dev-secret}"
+    [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
     base="http://${HOST:-127.0.0.1}:${PORT:-8000}"
     cat >&2 <<END
 
-    The secret is "$WEBHOOK_SECRET". Try this in another terminal:
+    The secret is ${WEBHOOK_SECRET:-in $WEBHOOK_SECRET_FILE}. Try this in another terminal:
 
-      just send --count 100
+      just send --count 100${PORT:+ --url $base}
       curl $base/messages
       curl $base/stats
       curl $base/metrics
@@ -36,7 +37,9 @@ run: venv
 
 # Sign messages and send them to the running service (just send --help)
 send *ARGS: venv
-    @WEBHOOK_SECRET="${WEBHOOK_SECRET:-dev-secret}" {{ python }} -m service send "$@"
+    #!/usr/bin/env sh
+    [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
+    exec {{ python }} -m service send "$@"
 
 # Run the tests (just test -k messages)
 test *ARGS: venv
