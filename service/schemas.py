@@ -109,7 +109,9 @@ def decode_message(body: bytes) -> Message:
     except msgspec.ValidationError as error:
         raise _explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidMessage("the body must be valid JSON in UTF-8") from None
+        raise InvalidMessage(
+            "the body must be valid JSON in UTF-8, without lone surrogates"
+        ) from None
     if sent.message_id.isspace():
         raise _broken("message_id")
     # JSON can write U+0000 in one way only, so that most bodies need no look at their fields.

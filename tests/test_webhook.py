@@ -268,6 +268,11 @@ async def test_a_body_that_is_no_message_is_refused(service: Service, body: byte
     await assert_refused(service, body, "")
 
 
+async def test_a_refusal_says_what_is_wrong_with_a_surrogate(service: Service) -> None:
+    response = await service.deliver(message(text="\ud800"))
+    assert "lone surrogates" in response.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "unknown",
     [
