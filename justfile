@@ -121,7 +121,6 @@ venv:
     if [ "$works" ] && [ "$(cat .venv/installed 2>/dev/null)" = "$wanted" ]; then
         exit
     fi
-    echo "Setting up .venv; the first time takes about a minute." >&2
     if [ -z "$works" ]; then
         found=
         for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
@@ -134,6 +133,7 @@ venv:
             echo "Found no Python 3.11 or later; PYTHON=/path/to/python just ... names one." >&2
             exit 1
         fi
+        echo "Making .venv with $found; that takes about a minute, once." >&2
         # Debian's Python comes without ensurepip: there its pip installs pip into the environment.
         if ! "$found" -m venv --clear .venv >/dev/null 2>&1; then
             if ! "$found" -m pip --version >/dev/null 2>&1; then
@@ -144,6 +144,7 @@ venv:
             "$found" -m pip --python {{ python }} install --quiet --disable-pip-version-check pip
         fi
     fi
+    echo "Installing what requirements-dev.txt lists into .venv." >&2
     pip="{{ python }} -m pip --disable-pip-version-check --quiet"
     $pip install --requirement requirements-dev.txt
     $pip install --no-build-isolation --no-deps --editable .
