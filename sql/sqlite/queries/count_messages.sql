@@ -4,6 +4,8 @@
 --             :q         part of the text, folded; '' for any
 -- Rows:       one: messages
 -- Index:      messages_by_ts
+--
+-- With :q all messages of the range are read: no index knows the parts of a text.
 SELECT count(*) AS messages
 FROM messages INDEXED BY messages_by_ts
 WHERE ts >= :since

@@ -5,6 +5,8 @@
 --             :q         part of the text, folded; '' for any
 -- Rows:       one: messages
 -- Index:      messages_by_from
+--
+-- With :q all messages of the range are read: no index knows the parts of a text.
 SELECT count(*) AS messages
 FROM messages INDEXED BY messages_by_from
 WHERE from_msisdn = :from_msisdn

@@ -5,6 +5,8 @@
 --             :q         part of the text, folded; '' for any
 -- Rows:       one: messages
 -- Index:      messages_by_to
+--
+-- With :q all messages of the range are read: no index knows the parts of a text.
 SELECT count(*) AS messages
 FROM messages INDEXED BY messages_by_to
 WHERE to_msisdn = :to_msisdn

@@ -3,7 +3,7 @@
 -- Parameters: :batch       a JSON array of arrays: [message_id, from_msisdn, to_msisdn, ts, text,
 --                          text_folded] (schemas.Message), no message_id twice
 --             :created_at  microseconds since 1970
--- Rows:       message_id of each message that is new, in no order
+-- Rows:       message_id; of each message that is new, in no order
 -- Index:      the UNIQUE one on message_id
 --
 -- OR IGNORE ignores more than duplicates (NOT NULL, for one), so that what does not come back here

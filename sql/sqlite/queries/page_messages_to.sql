@@ -6,8 +6,11 @@
 --             :until     ts before this, in microseconds since 1970
 --             :q         part of the text, folded; '' for any
 --             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text, ordered by (ts, message_id)
+-- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index:      messages_by_to
+--
+-- With :q the messages of the range are read one by one until the page is full, and all of them where
+-- few match: no index knows the parts of a text.
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages INDEXED BY messages_by_to
 WHERE to_msisdn = :to_msisdn
