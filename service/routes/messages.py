@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -35,6 +35,8 @@ LIMIT_DEFAULT = 50
 OFFSET_MAX = 2**63 - 1 - LIMIT_MAX - 1
 """What the database's 64-bit integers leave room for."""
 
+_stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
 PARAMETERS = ("limit", "offset", "cursor", "from", "to", "since", "until", "q", "total")
 
 
@@ -51,7 +53,7 @@ class Query(NamedTuple):
 class Cursor(msgspec.Struct, array_like=True):
     """Where a page ended, and of which walk: `filter_digest` tells another filter's cursor."""
 
-    ts: int
+    ts: Annotated[int, msgspec.Meta(ge=INSTANT_MIN, le=INSTANT_MAX)]
     message_id: str
     filter_digest: bytes
 
@@ -125,7 +127,7 @@ def decode_cursor(text: str, chosen: Filter) -> Position:
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor = msgspec.msgpack.decode(packed, type=Cursor)
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except (binascii.Error, msgspec.DecodeError, RecursionError) as error:
         raise ValueError from error
     if cursor.filter_digest != _digest(chosen):
         raise ValueError
@@ -138,9 +140,14 @@ def _digest(chosen: Filter) -> bytes:
 
 def _parameters(query_string: bytes) -> dict[str, str]:
     try:
+        # parse_qsl would take a % that escapes nothing for itself: another search than was meant.
+        if _stray_percent_sign.search(query_string):
+            raise ValueError
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
-        raise InvalidParameter("the query string must be percent-encoded UTF-8") from None
+        raise InvalidParameter(
+            "the query string must be percent-encoded UTF-8 (a % is written %25)"
+        ) from None
     given: dict[str, str] = {}
     for name, value in pairs:
         if name not in PARAMETERS:
