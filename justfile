@@ -117,11 +117,9 @@ venv:
     #!/usr/bin/env sh
     set -eu
     wanted=$(pwd && cat pyproject.toml requirements-dev.txt)
-    works=$({{ python }} -c "print('yes')" 2>/dev/null || true)
-    if [ "$works" ] && [ "$(cat .venv/installed 2>/dev/null)" = "$wanted" ]; then
-        exit
-    fi
-    if [ -z "$works" ]; then
+    if [ "$(head -n 1 .venv/installed 2>&1)" = "$(pwd)" ] && {{ python }} -c "" 2>/dev/null; then
+        [ "$(cat .venv/installed)" != "$wanted" ] || exit 0
+    else # there is none, or its making was interrupted, its folder moved or its Python removed
         found=
         for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
             if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
