@@ -15,6 +15,7 @@ from service.errors import ClientLeft, RequestError, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
 from service.schemas import encode
+from service.store.port import StoreError
 
 REQUEST_ID_HEADER = b"x-request-id"
 PROCESS_ID = secrets.token_hex(8).encode()
@@ -98,6 +99,9 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
     if isinstance(error, asyncio.CancelledError):
         # The server's deadline for a graceful stop: the client is told to come again.
         error = Unavailable("the service is stopping")
+    if isinstance(error, StoreError):
+        line.exception = f"{format_exception(error)}: {error}"
+        error = Unavailable("the database does not answer")
     if isinstance(error, RequestError):
         await _send_error(send, error.status, error.detail, error.headers)
     elif isinstance(error, HTTPException):
