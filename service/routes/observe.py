@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CollectorRegistry, exposition
+from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.types import Receive, Scope, Send
 
 from service.asgi import send_body, send_json
@@ -13,6 +15,8 @@ from service.store.port import Store, StoreError
 
 CHECK_SECONDS = 1.0
 """How long the answer of one check holds: a check writes to the disk, and anyone may ask."""
+
+OPENMETRICS = "application/openmetrics-text"
 
 
 class Live:
@@ -66,7 +70,18 @@ class Exposition:
         accept = ",".join(
             value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"
         )
-        render, content_type = choose_encoder(accept)
+        render, content_type = _choose_format(accept)
         # In a thread: with many series it takes milliseconds, and webhooks must not wait.
         body = await asyncio.to_thread(render, self._registry)
         await send_body(send, 200, body, [(b"content-type", content_type.encode())])
+
+
+def _choose_format(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """OpenMetrics for whoever lists it, as every Prometheus does; else the text of old.
+
+    The library's own choice raises on a version or an escaping that it can't read.
+    """
+    listed = [media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")]
+    if OPENMETRICS in listed:
+        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
+    return exposition.generate_latest, exposition.CONTENT_TYPE_PLAIN_0_0_4
