@@ -1,7 +1,7 @@
 """Builds the application: the one file that knows all the others."""
 
 from starlette.middleware import Middleware
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import StartError
@@ -18,6 +18,13 @@ from service.settings import Settings
 from service.store.sqlite import SqliteStore, describe_driver, warn_of_driver
 
 PATHS = ("/webhook", "/messages", "/stats", "/health/live", "/health/ready", "/metrics")
+
+
+class ExactRoute(Route):
+    """A route of one path. Starlette's own pattern ends in `$`, and so lets a newline follow."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if scope["path"] == self.path else (Match.NONE, {})
 
 
 class Application:
@@ -45,17 +52,17 @@ class Application:
         else:
             await self.router(scope, receive, send)
 
-    def _routes(self) -> list[Route]:
+    def _routes(self) -> list[ExactRoute]:
         settings, store = self._settings, self._store
         webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self._metrics)
         ready = Ready(store, has_secret=bool(settings.secrets))
         return [
-            Route("/webhook", webhook, methods=["POST"]),
-            Route("/messages", self._protect(Messages(store)), methods=["GET"]),
-            Route("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
-            Route("/health/live", Live(), methods=["GET"]),
-            Route("/health/ready", ready, methods=["GET"]),
-            Route("/metrics", self._protect(Exposition(self._metrics)), methods=["GET"]),
+            ExactRoute("/webhook", webhook, methods=["POST"]),
+            ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
+            ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
+            ExactRoute("/health/live", Live(), methods=["GET"]),
+            ExactRoute("/health/ready", ready, methods=["GET"]),
+            ExactRoute("/metrics", self._protect(Exposition(self._metrics)), methods=["GET"]),
         ]
 
     def _protect(self, app: ASGIApp) -> ASGIApp:
