@@ -1,6 +1,5 @@
 """Builds the application: the one file that knows all the others."""
 
-from starlette.middleware import Middleware
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,11 +37,8 @@ class Application:
         self._metrics.watch_database(settings.database_path, describe_driver())
         self._store = SqliteStore(settings.database_path)
         self._ingest = GroupCommit(self._store, self._metrics, log, settings.queue_messages_max)
-        self.router = Router(
-            self._routes(),
-            redirect_slashes=False,
-            middleware=[Middleware(RequestObserver, log=log, metrics=self._metrics)],
-        )
+        router = Router(self._routes(), redirect_slashes=False)
+        self._serve = RequestObserver(router, log, self._metrics)
         self.start_error: StartError | None = None
         """Why the lifespan did not start."""
 
@@ -50,7 +46,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self.router(scope, receive, send)
+            await self._serve(scope, receive, send)
 
     def _routes(self) -> list[ExactRoute]:
         settings, store = self._settings, self._store

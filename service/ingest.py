@@ -35,6 +35,7 @@ class GroupCommit:
 
     def start(self) -> None:
         """Begin to write; needs a running event loop."""
+        self._create_future = asyncio.get_running_loop().create_future
         self._writer = asyncio.create_task(self._write_batches(), name="group-commit")
 
     def submit(self, message: Message) -> "asyncio.Future[Outcome]":
@@ -47,7 +48,7 @@ class GroupCommit:
             raise Unavailable("the service is stopping")
         if len(self._waiting) >= self._queue_messages_max:
             raise Unavailable("too many messages wait for their commit (QUEUE_LIMIT)")
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Outcome] = self._create_future()
         self._waiting.append((message, future))
         self._arrived.set()
         return future

@@ -38,9 +38,6 @@ class RequestObserver:
         self._clock = Clock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         started = time.perf_counter()
         request_id = _request_id(scope)
         line = scope["log_line"] = RequestLine(

@@ -48,7 +48,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoiningTransport(transport, self.loop))
         self._receiving: Phase | None = None
         self._head_bytes = 0
         self._timed: Phase | None = None
@@ -122,6 +122,38 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and cycle.response_started and not cycle.response_complete
+
+
+class JoiningTransport(asyncio.Transport):
+    """Joins what is written in one turn of the event loop: one system call, and one packet, less.
+
+    uvicorn writes the head of an answer, and then its body. On a loopback connection a write
+    costs about as much as the whole of what this service does to verify a webhook.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._call_soon = loop.call_soon
+        self._parts: list[bytes | bytearray | memoryview] = []
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._parts:
+            self._call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            parts, self._parts = self._parts, []
+            self._transport.write(b"".join(parts))
 
 
 class NoTrailers(list[tuple[bytes, bytes]]):

@@ -17,28 +17,22 @@ def first_of_each(messages: Sequence[Message]) -> dict[str, Message]:
 def classify(
     messages: Sequence[Message],
     first: Mapping[str, Message],
-    created: set[str],
-    stored: Mapping[str, Row],
+    created_count: int,
+    stored: Sequence[Row],
 ) -> list[Outcome]:
     """One outcome a message, in their order.
 
-    `created` holds the ids that the insert gave back, `stored` the rows of the others. Raises
-    StoreError when an id is in neither: the database ignored a message that it does not have.
+    `created_count` is how many the database has just stored, `stored` what it had of them before.
+    Raises StoreError when the two do not add up: it ignored a message that it does not have.
     """
-    if len(created) == len(messages):
-        return [Outcome.CREATED] * len(messages)
-    if len(created) + len(stored) != len(first):
+    if created_count + len(stored) != len(first):
         raise StoreError("the database neither stored a message nor had it")
-    return [_classify(message, first[message.message_id], created, stored) for message in messages]
+    winners: dict[str, Message | Row] = {**first, **{row.message_id: row for row in stored}}
+    return [_classify(message, winners[message.message_id]) for message in messages]
 
 
-def _classify(
-    message: Message, first: Message, created: set[str], stored: Mapping[str, Row]
-) -> Outcome:
-    winner: Message | Row = first
-    if message.message_id not in created:
-        winner = stored[message.message_id]
-    elif message is first:
+def _classify(message: Message, winner: Message | Row) -> Outcome:
+    if message is winner:
         return Outcome.CREATED
     return Outcome.DUPLICATE if _fields(message) == _fields(winner) else Outcome.CONFLICT
 

@@ -33,7 +33,8 @@ ROWS_A_FETCH = 64
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
 """What `read_connection.sql` must find: without these an acknowledged message could be lost."""
 
-_encode_messages = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+_decode_rows = msgspec.json.Decoder(list[Row]).decode
 
 
 class SqliteStore:
@@ -46,6 +47,7 @@ class SqliteStore:
         """
         folder = folder or sql_folder("sqlite")
         self._path = path
+        self._created_at = 0
         self._migrations = load_migrations(folder / "migrations")
         self._queries = queries = load_queries(folder / "queries")
         self._pages = {
@@ -158,18 +160,19 @@ class SqliteStore:
 
     def _insert(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> list[Outcome]:
         first = first_of_each(messages)
-        batch = {"batch": _encode_messages(list(first.values())).decode(), "created_at": _now()}
-        rows = connection.execute(self._queries.insert_messages, batch).fetchall()
-        created = {row[0] for row in rows}
-        stored = self._find(connection, first.keys() - created)
-        return classify(messages, first, created, stored)
+        created_at = self._next_created_at()
+        batch = {"batch": _encode(list(first.values())).decode(), "created_at": created_at}
+        created_count = connection.execute(self._queries.insert_messages, batch).rowcount
+        if created_count == len(messages):
+            return [Outcome.CREATED] * created_count
+        ids = {"message_ids": _encode(list(first)).decode(), "created_at": created_at}
+        found = connection.execute(self._queries.find_messages, ids).fetchone()
+        return classify(messages, first, created_count, _decode_rows(found[0]))
 
-    def _find(self, connection: sqlite3.Connection, message_ids: set[str]) -> dict[str, Row]:
-        if not message_ids:
-            return {}
-        ids = {"message_ids": _encode_messages(list(message_ids)).decode()}
-        rows = connection.execute(self._queries.find_messages, ids).fetchall()
-        return {row[0]: Row(*row) for row in rows}
+    def _next_created_at(self) -> int:
+        """The instant that marks a batch: the clock's, but later than the last batch's."""
+        self._created_at = max(_now(), self._created_at + 1)
+        return self._created_at
 
     def _page(
         self,

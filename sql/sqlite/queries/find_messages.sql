@@ -1,8 +1,10 @@
--- The messages of some ids: what a batch's duplicates are compared with.
+-- Of some ids, the messages that were there before a batch: what its duplicates are compared with.
 --
 -- Parameters: :message_ids  a JSON array of ids
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; an id that is not there has no row
+--             :created_at   the batch's own instant: what it has just stored is left out
+-- Rows:       one: messages, a JSON array of [message_id, from_msisdn, to_msisdn, ts, text]
 -- Index:      the UNIQUE one on message_id
-SELECT message_id, from_msisdn, to_msisdn, ts, text
+SELECT json_group_array(json_array(message_id, from_msisdn, to_msisdn, ts, text)) AS messages
 FROM messages
-WHERE message_id IN (SELECT value FROM json_each(:message_ids));
+WHERE message_id IN (SELECT value FROM json_each(:message_ids))
+    AND created_at <> :created_at;

@@ -1,0 +1,55 @@
+"""The ceiling: what this server could answer at most, if storing a message cost nothing.
+
+Raw ASGI on the service's own uvicorn settings: the signature, one msgspec decode, an answer. No
+storage, no router, no log line, no metrics. `python -m tests.bench.ceiling PORT SECRET` runs it.
+"""
+
+import hmac
+import sys
+from typing import Any
+
+import msgspec
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service import server
+
+
+class Body(msgspec.Struct):
+    """The fields of a webhook, without their rules."""
+
+    message_id: str
+    from_msisdn: str = msgspec.field(name="from")
+    to_msisdn: str = msgspec.field(name="to")
+    ts: str
+    text: str | None = None
+
+
+class Ceiling:
+    """Verifies, decodes, answers."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._decode = msgspec.json.Decoder(Body).decode
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        signature = dict(scope["headers"]).get(b"x-signature", b"")
+        digest = hmac.digest(self._secret, body, "sha256").hex().encode()
+        status = 200 if hmac.compare_digest(digest, signature) else 401
+        self._decode(body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"15")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"status":"ok"}'})
+
+
+def main() -> None:
+    """Serve on 127.0.0.1 until a signal."""
+    port, secret = sys.argv[1:]
+    config = server.configure(Ceiling(secret.encode()))
+    config.http, config.lifespan, config.port = HttpToolsProtocol, "off", int(port)
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()
