@@ -23,6 +23,9 @@ _commented = re.compile(
     r"(?P<comment>(?:^--[^\n]*\n)*)^(?P<definition>CREATE .*);", re.MULTILINE | re.DOTALL
 )
 
+JSON_ARRAYS = ("batch", "message_ids")
+"""The parameters that are lists; all others may be 0."""
+
 SCHEMA_HEADER = """\
 -- What the migrations add up to. `just sql` writes this file, and the service never reads it: to
 -- change the database, add a file to migrations/.
@@ -70,7 +73,7 @@ def read_definitions(folder: Path) -> dict[str, str]:
 
 
 def ask(database: Any, name: str, text: str) -> Query | Broken:
-    """Prepare, explain and run one query; every parameter is 0."""
+    """Prepare, explain and run one query."""
     parameters = Recorder()
     try:
         if not driver.complete_statement(text):
@@ -86,12 +89,12 @@ def ask(database: Any, name: str, text: str) -> Query | Broken:
     return Query(name, text, list(parameters), columns, draw_plan(plan))
 
 
-class Recorder(dict[str, int]):
-    """Gives every parameter the value 0, and knows afterwards which ones there were."""
+class Recorder(dict[str, Any]):
+    """Gives every parameter a value that changes nothing, and knows afterwards which there were."""
 
-    def __missing__(self, name: str) -> int:
-        self[name] = 0
-        return 0
+    def __missing__(self, name: str) -> Any:
+        self[name] = "[]" if name in JSON_ARRAYS else 0
+        return self[name]
 
 
 def draw_plan(rows: list[tuple[int, int, int, str]]) -> str:

@@ -2,7 +2,7 @@
 --
 -- Parameters: :message_ids  a JSON array of ids
 --             :created_at   the batch's own instant: what it has just stored is left out
--- Rows:       one: messages, a JSON array of [message_id, from_msisdn, to_msisdn, ts, text]
+-- Rows:       one: messages (a JSON array of [message_id, from_msisdn, to_msisdn, ts, text])
 -- Index:      the UNIQUE one on message_id
 SELECT json_group_array(json_array(message_id, from_msisdn, to_msisdn, ts, text)) AS messages
 FROM messages
