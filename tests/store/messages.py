@@ -1,0 +1,25 @@
+"""Messages for the store's tests, without the HTTP that they usually come by."""
+
+from service.schemas import Message
+from service.store.port import Row
+
+NOON = 1_736_942_400_000_000
+"""2025-01-15T12:00:00Z, in microseconds since 1970."""
+
+
+def message(
+    message_id: str,
+    *,
+    from_msisdn: str = "+4917012345",
+    to_msisdn: str = "+3361234567",
+    ts: int = NOON,
+    text: str | None = "Hello",
+) -> Message:
+    """A message as the service hands it to the store."""
+    folded = None if text is None else text.casefold()
+    return Message(message_id, from_msisdn, to_msisdn, ts, text, None if folded == text else folded)
+
+
+def row(message: Message) -> Row:
+    """What the store must give back for a message that it took."""
+    return Row(message.message_id, message.from_msisdn, message.to_msisdn, message.ts, message.text)
