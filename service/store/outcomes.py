@@ -28,13 +28,16 @@ def classify(
     if created_count + len(stored) != len(first):
         raise StoreError("the database neither stored a message nor had it")
     winners: dict[str, Message | Row] = {**first, **{row.message_id: row for row in stored}}
-    return [_classify(message, winners[message.message_id]) for message in messages]
-
-
-def _classify(message: Message, winner: Message | Row) -> Outcome:
-    if message is winner:
-        return Outcome.CREATED
-    return Outcome.DUPLICATE if _fields(message) == _fields(winner) else Outcome.CONFLICT
+    created = first.keys() - {row.message_id for row in stored}
+    outcomes: list[Outcome] = []
+    for message in messages:
+        if message.message_id in created:
+            created.discard(message.message_id)
+            outcomes.append(Outcome.CREATED)
+        else:
+            is_same = _fields(message) == _fields(winners[message.message_id])
+            outcomes.append(Outcome.DUPLICATE if is_same else Outcome.CONFLICT)
+    return outcomes
 
 
 def _fields(message: Message | Row) -> tuple[str, str, int, str | None]:
