@@ -1,0 +1,251 @@
+"""What every store shows of its messages: in order, filtered, page by page, counted."""
+
+import asyncio
+import itertools
+import random
+
+import pytest
+
+from service.schemas import fold
+from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
+from tests.model import Model, position
+from tests.store.messages import NOON, message, row
+
+pytestmark = pytest.mark.anyio
+
+ANNA, BEN, CARA = "+4917012345", "+33612345678", "+12"
+
+# Few values, so that all of them meet: 2 senders, 3 recipients, 4 instants, 3 texts.
+SENT = [
+    message(f"{number:03}", from_msisdn=sender, to_msisdn=recipient, ts=NOON + step, text=text)
+    for number, (sender, recipient, step, text) in enumerate(
+        itertools.product(
+            (ANNA, BEN), (ANNA, BEN, CARA), (-1, 0, 1, 1_000_000), ("one", "TWO", None)
+        )
+    )
+]
+MODEL = Model.of(row(each) for each in SENT)
+
+FILTERS = {
+    "nothing": Filter(),
+    "from": Filter(from_msisdn=ANNA),
+    "from nobody": Filter(from_msisdn="+99"),
+    "to": Filter(to_msisdn=CARA),
+    "to nobody": Filter(to_msisdn="+99"),
+    "from and to": Filter(from_msisdn=BEN, to_msisdn=ANNA),
+    "since": Filter(since=NOON),
+    "until": Filter(until=NOON),
+    "since and until": Filter(since=NOON, until=NOON + 1),
+    "since behind until": Filter(since=NOON + 1, until=NOON),
+    "the widest range": Filter(since=INSTANT_MIN, until=INSTANT_MAX),
+    "from in a range": Filter(from_msisdn=ANNA, since=NOON, until=NOON + 2),
+    "to in a range": Filter(to_msisdn=ANNA, since=NOON, until=NOON + 2),
+    "from and to in a range": Filter(ANNA, BEN, since=NOON, until=NOON + 2),
+    "text": Filter(q_folded="tw"),
+    "text that nobody wrote": Filter(q_folded="three"),
+    "from and text": Filter(from_msisdn=ANNA, q_folded="o"),
+    "to and text": Filter(to_msisdn=CARA, q_folded="ne"),
+    "all of them": Filter(ANNA, BEN, since=NOON, until=NOON + 2, q_folded="two"),
+}
+
+
+@pytest.fixture
+async def filled(store: Store) -> Store:
+    """A store that holds SENT, given in another order than it comes out."""
+    await store.insert(random.Random(1).sample(SENT, len(SENT)))
+    return store
+
+
+@pytest.mark.parametrize("chosen", FILTERS.values(), ids=[*FILTERS])
+async def test_a_filter_chooses_and_counts_what_the_model_does(
+    filled: Store, chosen: Filter
+) -> None:
+    expected = MODEL.matching(chosen)
+    assert await filled.page(chosen, None, 0, 1_000) == expected
+    assert await filled.page_and_count(chosen, None, 0, 1_000) == (expected, len(expected))
+
+
+@pytest.mark.parametrize("chosen", FILTERS.values(), ids=[*FILTERS])
+@pytest.mark.parametrize("limit", [1, 7])
+async def test_a_walk_by_position_meets_every_message_once(
+    filled: Store, chosen: Filter, limit: int
+) -> None:
+    walked: list[Row] = []
+    after: Position | None = None
+    while rows := await filled.page(chosen, after, 0, limit):
+        walked += rows
+        after = position(rows[-1])
+    assert walked == MODEL.matching(chosen)
+
+
+@pytest.mark.parametrize("chosen", FILTERS.values(), ids=[*FILTERS])
+@pytest.mark.parametrize("offset", [0, 1, 5, 10_000])
+async def test_an_offset_skips_what_matches_and_counts_it(
+    filled: Store, chosen: Filter, offset: int
+) -> None:
+    rows, total = await filled.page_and_count(chosen, None, offset, 3)
+    assert rows == MODEL.page(chosen, None, offset, 3)
+    assert total == len(MODEL.matching(chosen))
+
+
+@pytest.mark.parametrize("offset", [0, 2])
+async def test_an_offset_behind_a_position_is_counted_from_there(
+    filled: Store, offset: int
+) -> None:
+    after = position(MODEL.rows[10])
+    rows, total = await filled.page_and_count(Filter(), after, offset, 3)
+    assert rows == MODEL.rows[11 + offset : 14 + offset]
+    assert total == len(MODEL.rows)
+
+
+PLACES = {
+    "before all": Position(INSTANT_MIN, ""),
+    "before the first": Position(NOON - 2, "\U0010ffff"),
+    "before an instant": Position(NOON, ""),
+    "between two ids": Position(NOON, "000!"),
+    "behind all": Position(INSTANT_MAX, ""),
+}
+
+
+@pytest.mark.parametrize("after", PLACES.values(), ids=[*PLACES])
+async def test_a_position_need_not_be_a_message(filled: Store, after: Position) -> None:
+    assert await filled.page(Filter(), after, 0, 1_000) == MODEL.page(Filter(), after, 0, 1_000)
+
+
+async def test_a_position_before_since_does_not_widen_the_range(filled: Store) -> None:
+    chosen = Filter(since=NOON + 1)
+    assert await filled.page(chosen, Position(NOON, ""), 0, 1_000) == MODEL.matching(chosen)
+
+
+async def test_an_empty_store_has_an_empty_page(store: Store) -> None:
+    assert await store.page_and_count(Filter(), None, 0, 10) == ([], 0)
+
+
+async def test_messages_of_one_instant_come_by_the_code_points_of_their_ids(store: Store) -> None:
+    ids = [
+        "",
+        "\x01",
+        " ",
+        "-",
+        "0",
+        "10",
+        "2",
+        "A",
+        "a",
+        "aa",
+        "z",
+        "ß",
+        "ä",
+        "\ufffd",
+        "\U0001f469",
+    ]
+    sent = [message(each) for each in ids]
+    await store.insert(sent[::-1])
+    found = await store.page(Filter(), None, 0, 100)
+    assert [each.message_id for each in found] == sorted(ids)
+
+
+async def test_a_walk_is_not_disturbed_by_what_arrives_meanwhile(store: Store) -> None:
+    await store.insert([message(f"old-{number:02}", ts=NOON + number) for number in range(50)])
+    seen: list[str] = []
+    after: Position | None = None
+    while rows := await store.page(Filter(), after, 0, 7):
+        seen += [each.message_id for each in rows]
+        after = position(rows[-1])
+        arrivals = [(f"{len(seen)}-before", NOON - 1), (f"{len(seen)}-amid", after.ts - 1)]
+        await store.insert([message(name, ts=ts) for name, ts in arrivals])
+    assert [name for name in seen if name.startswith("old-")] == [
+        f"old-{number:02}" for number in range(50)
+    ]
+    assert len(set(seen)) == len(seen)
+
+
+async def test_a_page_and_its_count_are_of_one_moment(store: Store) -> None:
+    done = asyncio.Event()
+
+    async def write() -> None:
+        for number in itertools.count():
+            await store.insert([message(f"{number}-{name}") for name in "abc"])
+            if done.is_set():
+                return
+
+    writer = asyncio.create_task(write())
+    for chosen in [Filter(), Filter(from_msisdn=ANNA), Filter(q_folded="hello")] * 50:
+        rows, total = await store.page_and_count(chosen, None, 0, 1_000_000)
+        assert len(rows) == total
+        assert total % 3 == 0
+    done.set()
+    await writer
+
+
+FOUND = {
+    "in the middle": ("Hello", "ell"),
+    "as a whole": ("Hello", "hello"),
+    "one character": ("Hello", "H"),
+    "two characters": ("Hello", "LO"),
+    "a space": ("a b", " "),
+    "a line end": ("a\nb", "\n"),
+    "Greek, with another sigma at the end": ("ὈΔΥΣΣΕΎΣ", "ὀδυσσεύς"),
+    "Greek, one sigma for another": ("ς", "Σ"),
+    "German sharp s, as capitals": ("Straße", "STRASSE"),
+    "German capitals, with a sharp s": ("STRASSE", "straße"),
+    "German capital sharp s": ("STRAẞE", "straße"),
+    "half of a sharp s": ("Maß", "S"),
+    "Turkish dotted capital I": ("İstanbul", "İSTANBUL"),
+    "Turkish dotless i": ("\u0131s\u0131", "\u0131S\u0131"),
+    "Cyrillic": ("ПРИВЕТ, мир", "привет, МИР"),
+    "Armenian ligature": ("և", "ԵՒ"),
+    "Georgian": ("ᲡᲐᲥᲐᲠᲗᲕᲔᲚᲝ", "საქართველო"),
+    "Cherokee": ("ᏣᎳᎩ", "ꮳꮃꭹ"),
+    "Deseret, outside the first plane": ("𐐔𐐇𐐝𐐀𐐡𐐇𐐓", "𐐼𐐯𐑅𐐨𐑉𐐯𐐻"),
+    "Adlam": ("𞤆𞤵𞤤𞤢𞤪", "𞤨𞤓𞤤"),
+    "Latin ligature": ("ﬁsh", "FISH"),
+    "long s": ("\u017ftop", "STOP"),
+    "Kelvin sign": ("5 \u212a", "5 k"),
+    "a combining mark": ("Cafe\u0301", "E\u0301"),
+    "a combining mark alone": ("Cafe\u0301", "\u0301"),
+    "Arabic": ("مرحبا", "رحب"),
+    "Devanagari": ("नमस्ते", "स्ते"),
+    "Thai": ("สวัสดี", "วัส"),
+    "CJK, one character": ("東京タワー", "京"),
+    "CJK outside the first plane": ("𠮷野家", "𠮷"),
+    "an emoji": ("so 👍🏽!", "👍🏽"),
+    "a part of an emoji": ("👩\u200d👧", "👧"),
+    "per cent": ("100%", "0%"),
+    "underscore": ("a_b", "A_B"),
+    "backslash": ("a\\b", "A\\B"),
+    "quote": ("it's", "T'S"),
+    "double quote": ('"a"', '"A"'),
+    "asterisk": ("a*", "A*"),
+    "the last code point": ("\U0010ffff", "\U0010ffff"),
+    "4,096 characters": ("ẞ" * 4_096, "s" * 8_192),
+}
+
+NOT_FOUND = {
+    "another text": ("Hello", "help"),
+    "longer than the text": ("Hello", "hello!"),
+    "in no text": (None, "n"),
+    "in an empty text": ("", " "),
+    "per cent as a wildcard": ("100 per cent", "1%t"),
+    "underscore as a wildcard": ("ab", "a_"),
+    "asterisk as a wildcard": ("abc", "a*c"),
+    "question mark as a wildcard": ("abc", "a?c"),
+    "two words in another order": ("one two", "two one"),
+    "a letter without its accent": ("Café", "cafe"),
+}
+
+
+@pytest.mark.parametrize(("text", "q"), FOUND.values(), ids=[*FOUND])
+async def test_a_part_of_a_text_is_found_whatever_its_case(store: Store, text: str, q: str) -> None:
+    await store.insert([message("a", text=text), message("b", text=None)])
+    rows, total = await store.page_and_count(Filter(q_folded=fold(q)), None, 0, 10)
+    assert [each.text for each in rows] == [text]
+    assert total == 1
+
+
+@pytest.mark.parametrize(("text", "q"), NOT_FOUND.values(), ids=[*NOT_FOUND])
+async def test_what_is_no_part_of_a_text_is_not_found(
+    store: Store, text: str | None, q: str
+) -> None:
+    await store.insert([message("a", text=text)])
+    assert await store.page_and_count(Filter(q_folded=fold(q)), None, 0, 10) == ([], 0)
