@@ -6,9 +6,12 @@ import hmac
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from asyncio import Queue, create_task
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +28,9 @@ ROOT = Path(__file__).parent.parent
 SECRET = "the-secret-of-the-tests"
 WAIT_SECONDS = 30
 """How long a test waits for what must happen; long enough for a machine under load."""
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Never used; without it, each httpx client would first load every certificate there is."""
 
 Json = dict[str, Any]
 
@@ -71,6 +77,14 @@ def parse_lines(output: bytes) -> list[Json]:
     lines = [json.loads(line) for line in output.splitlines()]
     assert all(isinstance(line, dict) for line in lines)
     return lines
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what nobody tells; fails when it does not come."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -180,9 +194,13 @@ class ServiceProcess:
     """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], prefix: Sequence[str] = ()
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        prefix: Sequence[str] = (),
+        stdout: int = subprocess.PIPE,
     ) -> None:
-        """`prefix` is a command that runs the one behind it."""
+        """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE."""
         self.database = folder / "app.db"
         variables = {
             "DATABASE_URL": f"sqlite:///{self.database}",
@@ -191,21 +209,24 @@ class ServiceProcess:
         } | dict(environment)
         self._condition = threading.Condition()
         self._output = b""
-        self._errors_file = (folder / "stderr").open("wb+")
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-W", "error", "-m", "service"],
-            cwd=ROOT,
-            env=clean_environment(**variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors_file,
-        )
+        self._wanted_port = int(variables["PORT"])
+        self._errors_file = folder / "stderr"
+        with self._errors_file.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*prefix, sys.executable, "-W", "error", "-m", "service"],
+                cwd=ROOT,
+                env=clean_environment(**variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=errors,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
-        self.port = self.wait_for_line("listening")["port"]
+        self.port = self._wanted_port or self.wait_for_line("listening")["port"]
         self.url = f"http://127.0.0.1:{self.port}"
+        wait_until(self._listens)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -215,14 +236,13 @@ class ServiceProcess:
             self.wait()
         finally:
             self.process.kill()
-            self._errors_file.close()
 
     def wait(self) -> int:
         """The exit code, once the process has ended and its output is read."""
         code = self.process.wait(WAIT_SECONDS)
         self._reader.join(WAIT_SECONDS)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -237,8 +257,7 @@ class ServiceProcess:
     @property
     def errors(self) -> str:
         """What stands on standard error."""
-        self._errors_file.seek(0)
-        return self._errors_file.read().decode()
+        return self._errors_file.read_text()
 
     def log_lines(self, event: str = "request") -> list[Json]:
         """The lines of one kind that the process has logged so far."""
@@ -261,14 +280,24 @@ class ServiceProcess:
 
     def deliver(self, content: Json) -> httpx.Response:
         body = encode(content)
-        return httpx.post(f"{self.url}/webhook", content=body, headers=signed(body))
+        return self.request("POST", "/webhook", content=body, headers=signed(body))
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path)
+        return self.request("GET", path)
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """One request on a connection of its own."""
+        return httpx.request(method, self.url + path, verify=NO_TLS, **arguments)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self.errors
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+        return False
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             with self._condition:
                 self._output += line
                 self._condition.notify_all()
