@@ -224,9 +224,12 @@ class ServiceProcess:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        self.port = self._wanted_port or self.wait_for_line("listening")["port"]
+        if self._wanted_port:
+            self.port = self._wanted_port
+            wait_until(self._listens)
+        else:
+            self.port = self.wait_for_line("listening")["port"]
         self.url = f"http://127.0.0.1:{self.port}"
-        wait_until(self._listens)
         return self
 
     def __exit__(self, *_: object) -> None:
