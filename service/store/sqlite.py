@@ -1,6 +1,7 @@
 """The store on SQLite: one connection that writes, a few that read, a thread for each."""
 
 import asyncio
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -303,8 +304,8 @@ def warn_of_driver() -> str | None:
 def split_statements(sql: str) -> Iterator[str]:
     """The statements of a file one by one; knows comments, strings and triggers."""
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
+    for part in re.split("(?<=;)", sql):
+        statement += part
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""

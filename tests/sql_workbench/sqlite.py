@@ -60,7 +60,7 @@ def migrate(database: Any, folder: Path) -> None:
         try:
             for statement in split_statements(text):
                 database.execute(statement).fetchall()
-        except driver.Error as error:
+        except (driver.Error, driver.Warning) as error:
             raise DatabaseError(f"{name}: {error}") from error
 
 
@@ -82,7 +82,7 @@ def ask(database: Any, name: str, text: str) -> Query | Broken:
         cursor = database.execute(text, parameters)
         columns = [column[0] for column in cursor.description or ()]
         cursor.fetchall()
-    except driver.Error as error:
+    except (driver.Error, driver.Warning) as error:
         return Broken(name, str(error))
     finally:
         database.rollback()

@@ -72,6 +72,12 @@ class SqliteDatabase:
             yield
             connection.rollback()
 
+    def rewrite(self, file: str, old: str, new: str) -> None:
+        """Change a file of this database's SQL."""
+        text = (self.sql / file).read_text("utf-8")
+        assert old in text
+        (self.sql / file).write_text(text.replace(old, new), "utf-8")
+
     def connect(self) -> Any:
         """A connection behind the store's back.
 
