@@ -20,10 +20,13 @@ PATHS = ("/webhook", "/messages", "/stats", "/health/live", "/health/ready", "/m
 
 
 class ExactRoute(Route):
-    """A route of one path. Starlette's own pattern ends in `$`, and so lets a newline follow."""
+    """A route whose path is a constant, and nothing else: no newline behind it, as `$` allows."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(scope) if scope["path"] == self.path else (Match.NONE, {})
+        if scope["path"] != self.path:
+            return Match.NONE, {}
+        is_allowed = self.methods is None or scope["method"] in self.methods
+        return Match.FULL if is_allowed else Match.PARTIAL, {"endpoint": self.endpoint}
 
 
 class Application:

@@ -15,7 +15,9 @@ TEXT_CHARACTERS_MAX = 4096
 MESSAGE_ID_CHARACTERS_MAX = 255
 
 E164 = r"\A\+[1-9][0-9]{1,14}\Z"
-RFC3339_UTC = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z"
+RFC3339_UTC = (
+    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z"
+)
 
 E164_RULE = "an E.164 number: +, then 2 to 15 digits, the first not 0"
 RFC3339_RULE = "an RFC 3339 instant in UTC that ends in Z, up to microseconds, and a real date"

@@ -50,7 +50,7 @@ class Query(NamedTuple):
     wants_total: bool
 
 
-class Cursor(msgspec.Struct, array_like=True):
+class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Where a page ended, and of which walk: `filter_digest` tells another filter's cursor."""
 
     ts: Annotated[int, msgspec.Meta(ge=INSTANT_MIN, le=INSTANT_MAX)]
