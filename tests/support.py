@@ -1,36 +1,27 @@
-"""What the tests share: signed webhooks, the application in this process, and in one of its own."""
+"""What the tests share: signed webhooks, and the application in this process."""
 
 import contextlib
 import hashlib
 import hmac
 import json
 import os
-import signal
-import socket
-import ssl
-import subprocess
-import sys
-import threading
 import time
 from asyncio import Queue, create_task
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from starlette.types import ASGIApp
 
 from service.app import Application
 from service.logs import Log
-from service.settings import VARIABLES, Settings
+from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SECRET = "the-secret-of-the-tests"
 WAIT_SECONDS = 30
 """How long a test waits for what must happen; long enough for a machine under load."""
-
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Never used; without it, each httpx client would first load every certificate there is."""
 
 Json = dict[str, Any]
 
@@ -118,7 +109,7 @@ class Service:
 
     def __init__(self, app: Application, log: Log, log_file: Path) -> None:
         self.app = app
-        self._log = log
+        self.log = log
         self._log_file = log_file
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app), base_url="http://service"
@@ -152,7 +143,7 @@ class Service:
 
     def log_output(self) -> bytes:
         """What the service has logged; closes the log."""
-        self._log.close()
+        self.log.close()
         return self._log_file.read_bytes()
 
     def log_lines(self, event: str = "request") -> list[Json]:
@@ -163,155 +154,24 @@ class Service:
 @contextlib.asynccontextmanager
 async def running(folder: Path, **environment: str) -> AsyncIterator[Service]:
     """The application with its database and its log in `folder`, from start to stop."""
+    async with building(folder, environment) as service, lifespan(service.app), service.client:
+        yield service
+
+
+@contextlib.asynccontextmanager
+async def building(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[Service]:
+    """The application, not started, and its log."""
     variables = {
         "DATABASE_URL": f"sqlite:///{folder / 'app.db'}",
         "WEBHOOK_SECRET": SECRET,
         "LOG_LEVEL": "DEBUG",
-    } | environment
+    } | dict(environment)
     settings = Settings.from_environment(variables)
     log_file = folder / "log"
     descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     log = Log(settings.log_level, descriptor)
     try:
-        service = Service(Application(settings, log), log, log_file)
-        async with lifespan(service.app), service.client:
-            yield service
+        yield Service(Application(settings, log), log, log_file)
     finally:
         log.close()
         os.close(descriptor)
-
-
-def clean_environment(**variables: str) -> dict[str, str]:
-    """This process's environment, with no variable of the service but these."""
-    names = {name + suffix for name in VARIABLES for suffix in ("", "_FILE")}
-    return {name: value for name, value in os.environ.items() if name not in names} | variables
-
-
-class ServiceProcess:
-    """`python -m service` with a database of its own, on a port of its own.
-
-    Used as a context manager it listens inside, and has ended behind; what it wrote stays.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        environment: Mapping[str, str],
-        prefix: Sequence[str] = (),
-        stdout: int = subprocess.PIPE,
-    ) -> None:
-        """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE."""
-        self.database = folder / "app.db"
-        variables = {
-            "DATABASE_URL": f"sqlite:///{self.database}",
-            "WEBHOOK_SECRET": SECRET,
-            "PORT": "0",
-        } | dict(environment)
-        self._condition = threading.Condition()
-        self._output = b""
-        self._wanted_port = int(variables["PORT"])
-        self._errors_file = folder / "stderr"
-        with self._errors_file.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-W", "error", "-m", "service"],
-                cwd=ROOT,
-                env=clean_environment(**variables),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=errors,
-            )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def __enter__(self) -> Self:
-        if self._wanted_port:
-            self.port = self._wanted_port
-            wait_until(self._listens)
-        else:
-            self.port = self.wait_for_line("listening")["port"]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.wait()
-        finally:
-            self.process.kill()
-
-    def wait(self) -> int:
-        """The exit code, once the process has ended and its output is read."""
-        code = self.process.wait(WAIT_SECONDS)
-        self._reader.join(WAIT_SECONDS)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return code
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal, and wait for the exit code."""
-        self.process.send_signal(number)
-        return self.wait()
-
-    @property
-    def output(self) -> bytes:
-        return self._output
-
-    @property
-    def errors(self) -> str:
-        """What stands on standard error."""
-        return self._errors_file.read_text()
-
-    def log_lines(self, event: str = "request") -> list[Json]:
-        """The lines of one kind that the process has logged so far."""
-        whole = self._output[: self._output.rfind(b"\n") + 1]
-        return [line for line in parse_lines(whole) if line["event"] == event]
-
-    def wait_for_line(self, event: str, holds: Callable[[Json], bool] = bool) -> Json:
-        """The first line of one kind for which `holds`; the process must not end before it."""
-
-        def find() -> Json | None:
-            return next(filter(holds, self.log_lines(event)), None)
-
-        with self._condition:
-            self._condition.wait_for(
-                lambda: find() or not self._reader.is_alive(), timeout=WAIT_SECONDS
-            )
-        found = find()
-        assert found is not None, f"no {event} line\n{self._output.decode()}\n{self.errors}"
-        return found
-
-    def deliver(self, content: Json) -> httpx.Response:
-        body = encode(content)
-        return self.request("POST", "/webhook", content=body, headers=signed(body))
-
-    def get(self, path: str) -> httpx.Response:
-        return self.request("GET", path)
-
-    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """One request on a connection of its own."""
-        return httpx.request(method, self.url + path, verify=NO_TLS, **arguments)
-
-    def _listens(self) -> bool:
-        assert self.process.poll() is None, self.errors
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
-        return False
-
-    def _read(self) -> None:
-        for line in self.process.stdout or ():
-            with self._condition:
-                self._output += line
-                self._condition.notify_all()
-        with self._condition:
-            self._condition.notify_all()
-
-
-@contextlib.contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[ServiceProcess]:
-    """A process of the service, which says nothing on standard error and ends with the code 0."""
-    with ServiceProcess(folder, environment) as process:
-        yield process
-        assert process.stop() == 0
-        assert process.errors == ""

@@ -16,16 +16,15 @@ from service import logs
 from service.logs import Log, StandardLogging
 from service.store.port import StoreError
 from service.store.sqlite import SqliteStore
+from tests.processes import ServiceProcess, serving
 from tests.support import (
     SECRET,
     Json,
-    ServiceProcess,
     encode,
     message,
     parse_lines,
     running,
     samples,
-    serving,
     signature,
     signed,
     wait_until,

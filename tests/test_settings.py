@@ -11,14 +11,12 @@ import pytest
 
 from service.errors import SettingsError
 from service.settings import VARIABLES, Settings
+from tests.processes import ServiceProcess, clean_environment, serving
 from tests.support import (
     ROOT,
-    ServiceProcess,
-    clean_environment,
     encode,
     message,
     running,
-    serving,
     signed,
 )
 

@@ -1,0 +1,102 @@
+"""The application in this process, behind the server and real sockets."""
+
+import contextlib
+import json
+from asyncio import StreamReader, StreamWriter, open_connection, sleep, wait_for
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from service.logs import StandardLogging
+from service.server import GracefulServer, configure, listen
+from tests.support import WAIT_SECONDS, Service, building
+
+
+@contextlib.asynccontextmanager
+async def served(folder: Path, **environment: str) -> AsyncIterator["Wires"]:
+    """The application in this process, behind the server and a real socket."""
+    async with building(folder, environment) as service:
+        server = GracefulServer(configure(service.app), service.log)
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        sockets = listen("127.0.0.1", 0)
+        wires = Wires(service, sockets[0].getsockname()[1])
+        with StandardLogging.installed(service.log):
+            await server.startup(sockets)
+            try:
+                yield wires
+            finally:
+                await wires.leave()
+                await server.shutdown(sockets)
+
+
+class Wires:
+    """A service, and raw connections to it."""
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        self._port = port
+        self._wires: list[Wire] = []
+
+    async def leave(self) -> None:
+        for wire in self._wires:
+            await wire.leave()
+
+    async def connect(self) -> "Wire":
+        wire = Wire(*await open_connection("127.0.0.1", self._port))
+        self._wires.append(wire)
+        return wire
+
+
+class Wire:
+    """One connection, as bytes."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, *pieces: bytes) -> None:
+        """Send each piece in a write, and most likely a packet, of its own."""
+        for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+            await sleep(0)
+
+    async def answer(self) -> "Answer":
+        """The next answer; fails where the connection ends before it."""
+        head = await wait_for(self._reader.readuntil(b"\r\n\r\n"), WAIT_SECONDS)
+        first, *fields = head.decode("ascii").strip().split("\r\n")
+        headers = {
+            name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
+        }
+        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        return Answer(int(first.split()[1]), headers, body)
+
+    async def rest(self) -> bytes:
+        """All that comes until the service closes the connection."""
+        with contextlib.suppress(ConnectionResetError):
+            return await wait_for(self._reader.read(), WAIT_SECONDS)
+        return b""
+
+    async def leave(self) -> None:
+        """Close the connection, whatever is under way."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+class Answer(NamedTuple):
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def detail(self) -> str:
+        """What an error says; it must have the shape of all errors."""
+        content = json.loads(self.body)
+        assert list(content) == ["detail"]
+        assert self.headers["content-type"] == "application/json"
+        assert self.headers["x-request-id"]
+        return str(content["detail"])
