@@ -10,7 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.asgi import send_json
+from service.asgi import Headers, send_json
 from service.errors import ClientLeft, RequestError, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
@@ -39,7 +39,7 @@ class RequestObserver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope["headers"])
         line = scope["log_line"] = RequestLine(
             ts="",
             level="INFO",
@@ -71,8 +71,9 @@ class RequestObserver:
             self._log.request(line)
 
 
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
+def request_id_of(headers: Headers) -> bytes:
+    """The caller's own request id, where it sent a sane one, or else a fresh one."""
+    for name, value in headers:
         if name == REQUEST_ID_HEADER:
             if _sane_request_id(value):
                 return bytes(value)

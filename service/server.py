@@ -10,6 +10,7 @@ from asyncio import TimerHandle
 from typing import Any
 
 import uvicorn
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from service.app import Application
 from service.errors import SettingsError, StartError
 from service.logs import Log, StandardLogging
-from service.middleware import REQUEST_ID_HEADER, fresh_request_id
+from service.middleware import REQUEST_ID_HEADER, fresh_request_id, request_id_of
 from service.schemas import encode
 from service.settings import Settings
 
@@ -32,6 +33,9 @@ KEEP_ALIVE_SECONDS = 75
 
 GRACEFUL_SECONDS = 7
 """How long a stop waits for requests under way: with what closing takes, it stays within 10 s."""
+
+LINGER_SECONDS = 2
+"""How long a client that was refused has to read why."""
 
 BACKLOG_CONNECTIONS = 2048
 SWITCH_SECONDS = 0.001
@@ -54,10 +58,12 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(JoiningTransport(transport, self.loop))
         self._receiving: Phase | None = None
+        self._heads_in_piece = 0
         self._head_bytes = 0
         self._timed: Phase | None = None
         self._timer: TimerHandle | None = None
         self._refused = False
+        self._unparsed = self._parsed = b""
         self._set_timer(Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,35 +71,94 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        was_between_requests = self._receiving is None
+        self._heads_in_piece = 0
         self._head_bytes += len(data)
-        super().data_received(data)
-        if self._receiving is not Phase.HEAD:
+        self._parse(data)
+        if self._receiving is Phase.HEAD:
+            # Either it began with this piece, or it goes on in it.
+            self._bound_head(has_whole_piece=self._heads_in_piece == was_between_requests)
+        else:
             self._head_bytes = 0
-        elif self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse_head()
-        if self._receiving is not self._timed:
-            self._set_timer(self._receiving)
+        self._watch(is_only_empty_lines=was_between_requests and not self._heads_in_piece)
 
     def on_message_begin(self) -> None:
         self._receiving = Phase.HEAD
+        self._heads_in_piece += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._receiving = Phase.BODY
         # What came in one piece with its body is measured without it.
         if self._head_bytes > HEAD_BYTES_MAX < _bytes_of_head(self.url, self.headers):
             self._refuse_head()
             raise ValueError("stop parsing")
+        if self._offers_upgrade():
+            return
         super().on_headers_complete()
+        self._receiving = Phase.BODY
         # The application has the list it needs; what follows a chunked body is no header of ours.
         self.headers = NoTrailers()
 
     def on_message_complete(self) -> None:
         self._receiving = None
-        super().on_message_complete()
+        if not self._offers_upgrade():
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "the request must be valid HTTP/1.1")
+
+    def _parse(self, data: bytes) -> None:
+        self._unparsed = data
+        while self._unparsed:
+            self._parsed, self._unparsed = self._unparsed, b""
+            super().data_received(self._parsed)
+        self._parsed = b""
+
+    def _bound_head(self, has_whole_piece: bool) -> None:
+        if not has_whole_piece:
+            # The piece began with something else: count what is known to be of this head.
+            self._head_bytes = _bytes_of_head(self.url, self.headers)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse_head()
+
+    def _offers_upgrade(self) -> bool:
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Take a request that offers to upgrade (RFC 9110, 7.8) as one that does not.
+
+        uvicorn calls this where its parser has stopped behind such a head. It would leave out the
+        body, which Java's client, for one, sends with the first request of a connection.
+        """
+        stopped, method = sys.exc_info()[1], self.parser.get_method()
+        if method == b"CONNECT" or not isinstance(stopped, HttpParserUpgrade):
+            return
+        fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        first = b"%s %s HTTP/%s\r\n" % (
+            method,
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        rest = self._parsed[stopped.args[0] :]
+        self._unparsed = b"".join([first, *fields, b"\r\n", rest])
+        self.parser = HttpRequestParser(self)
+
+    def _watch(self, is_only_empty_lines: bool) -> None:
+        """Start, stop or leave the timers, as the piece that just came calls for."""
+        if self._refused:
+            return
+        is_new = self._heads_in_piece > 0 or self._receiving is not self._timed
+        if is_new and not is_only_empty_lines and (self._receiving or self._timed):
+            self._set_timer(self._receiving)
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._receiving is None and cycle is not None and cycle.response_complete:
+            # uvicorn waits for the next request from an answer on, and forgets it at any byte.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _set_timer(self, phase: Phase | None) -> None:
         if self._timer is not None:
@@ -114,18 +179,35 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._refuse(431, "the request's head must have at most 32 KiB")
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Answer without the application, unless an answer is under way, and close."""
+        """Answer without the application, where it is this request's turn, and read no more."""
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
+        self._set_timer(None)
         self.logger.warning("Refused with %d: %s", status, detail)
-        if not self._is_answering():
-            self.transport.write(_answer(status, detail))
-        self.transport.close()
-
-    def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and cycle.response_started and not cycle.response_complete
+        request_id = fresh_request_id()
+        if cycle is not None and self._receiving is Phase.BODY:
+            if self.pipeline or cycle.response_started:
+                self.transport.close()
+                return
+            request_id = request_id_of(list(cycle.scope["headers"]))
+            cycle.disconnected = True
+            cycle.message_event.set()
+        elif cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False  # closes the connection behind what is still to be answered
+            return
+        self.transport.write(_answer(status, detail, request_id))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close, but first leave the client time to read.
+
+        Bytes that it still sends would reach a closed socket, which answers with a reset, and the
+        reset would take the answer from it.
+        """
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 class JoiningTransport(asyncio.Transport):
@@ -149,6 +231,10 @@ class JoiningTransport(asyncio.Transport):
         if not self._parts:
             self._call_soon(self._flush)
         self._parts.append(data)
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
 
     def close(self) -> None:
         self._flush()
@@ -286,12 +372,12 @@ def _bytes_of_head(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
     return len(url) + sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
 
 
-def _answer(status: int, detail: str) -> bytes:
+def _answer(status: int, detail: str, request_id: bytes) -> bytes:
     body = encode({"detail": detail})
     fields = (
         b"content-type: application/json",
         b"content-length: %d" % len(body),
         b"connection: close",
-        REQUEST_ID_HEADER + b": " + fresh_request_id(),
+        REQUEST_ID_HEADER + b": " + request_id,
     )
     return STATUS_LINE[status] + b"\r\n".join(fields) + b"\r\n\r\n" + body

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import socket
+import struct
 from asyncio import StreamReader, StreamWriter, open_connection, sleep, wait_for
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -64,19 +66,32 @@ class Wire:
 
     async def answer(self) -> "Answer":
         """The next answer; fails where the connection ends before it."""
+        answer = await self.answer_head()
+        length = int(answer.headers.get("content-length", 0))
+        return answer._replace(body=await self._reader.readexactly(length))
+
+    async def answer_head(self) -> "Answer":
+        """The next answer without its body, as HEAD gets it."""
         head = await wait_for(self._reader.readuntil(b"\r\n\r\n"), WAIT_SECONDS)
         first, *fields = head.decode("ascii").strip().split("\r\n")
         headers = {
             name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
         }
-        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
-        return Answer(int(first.split()[1]), headers, body)
+        return Answer(int(first.split()[1]), headers, b"")
 
     async def rest(self) -> bytes:
         """All that comes until the service closes the connection."""
         with contextlib.suppress(ConnectionResetError):
             return await wait_for(self._reader.read(), WAIT_SECONDS)
         return b""
+
+    def reset(self) -> None:
+        """Cut the connection, as a client that crashes does."""
+        linger = struct.pack("ii", 1, 0)
+        self._writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger
+        )
+        self._writer.transport.abort()
 
     async def leave(self) -> None:
         """Close the connection, whatever is under way."""
