@@ -44,18 +44,22 @@ def choose_pending(
     Raises DatabaseError where the database is newer than this code, or a file was edited since.
     """
     done = 0
-    for number, name, digest in applied:
+    for done, (number, name, digest) in enumerate(applied, start=1):
         if number > len(known):
             raise DatabaseError(
                 f"the database is from a newer version of the service, which ran {name}:"
                 " start that version, or a later one"
+            )
+        if number != done:
+            raise DatabaseError(
+                f"the database had {name} without {known[done - 1].name} before it:"
+                " somebody changed its table of migrations, so restore a backup"
             )
         if digest != known[number - 1].digest:
             raise DatabaseError(
                 f"{known[number - 1].name} is not what this database was given ({name}):"
                 " restore the file, and make the change in a new migration"
             )
-        done = number
     return known[done:]
 
 
