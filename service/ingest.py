@@ -77,6 +77,8 @@ class GroupCommit:
         started = time.perf_counter()
         try:
             outcomes = await self._store.insert([message for message, _ in batch])
+            if len(outcomes) != len(batch):
+                raise StoreError(f"{len(batch)} messages have {len(outcomes)} outcomes")
         except Exception as error:
             # Whatever went wrong, nobody may wait for ever, and the next batch gets its chance.
             self._refuse(batch, error)
