@@ -26,7 +26,10 @@ def find_faults(query: Query, indexes: frozenset[str]) -> Iterator[str]:
             yield f'the header has no line "-- {wanted}:"'
     sections = {"Parameters": "", "Rows": "none"} | sections
     yield from _compare(
-        "parameter", read_parameters(sections["Parameters"]), query.parameters, "the query"
+        "parameter",
+        read_parameters(sections["Parameters"]),
+        [f":{name}" for name in query.parameters],
+        "the query",
     )
     columns = read_columns(sections["Rows"])
     yield from _compare("column", columns, query.columns, "the result")
@@ -58,8 +61,8 @@ def read_sections(text: str) -> dict[str, str]:
 
 
 def read_parameters(section: str) -> list[str]:
-    """The names behind colons."""
-    return list(dict.fromkeys(re.findall(r":(\w+)", section)))
+    """The names with their colons."""
+    return list(dict.fromkeys(re.findall(r":\w+", section)))
 
 
 def read_columns(section: str) -> list[str]:

@@ -1,0 +1,93 @@
+"""The kept plan of every query, on an empty database and on a full one with statistics."""
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.store.queries import Queries, load_queries, sql_folder
+from tests.sql_workbench.__main__ import ROOT, snapshots
+from tests.sql_workbench.dialect import Described, Query
+from tests.sql_workbench.sqlite import Sqlite, ask, connect, migrate
+from tests.store.messages import NOON, message
+
+SQL = sql_folder("sqlite")
+MESSAGES = 5_000
+
+
+@pytest.fixture(scope="module")
+def described() -> Described:
+    return Sqlite().describe(SQL)
+
+
+@pytest.fixture(scope="module", params=["ANALYZE", "PRAGMA optimize"])
+def full_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """Thousands of messages, most of them of one sender, and what the planner learnt of them."""
+    with closing(connect(tmp_path_factory.mktemp("full"))) as database:
+        migrate(database, SQL)
+        batch = msgspec.json.encode(random_messages()).decode()
+        database.execute(queries().insert_messages, {"batch": batch, "created_at": 0})
+        database.execute(queries().read_totals).fetchall()
+        database.execute("PRAGMA optimize = 0x10002" if "optimize" in request.param else "ANALYZE")
+        assert database.execute("SELECT count(*) > 3 FROM sqlite_stat1").fetchone() == (1,)
+        yield database
+
+
+def queries() -> Queries:
+    return load_queries(SQL / "queries")
+
+
+def random_messages() -> list[Any]:
+    chance = random.Random(1)
+    return [
+        message(
+            f"{chance.getrandbits(64):016x}",
+            from_msisdn=f"+1{min(int(chance.paretovariate(0.5)), 999):03}",
+            to_msisdn=f"+2{chance.randrange(10):03}",
+            ts=NOON + chance.randrange(10**10),
+        )
+        for _ in range(MESSAGES)
+    ]
+
+
+def test_the_snapshots_are_what_just_sql_would_write(described: Described) -> None:
+    for file, text in snapshots("sqlite", described).items():
+        assert (ROOT / file).read_text("utf-8") == text, f"{file} is out of date: run `just sql`"
+
+
+@pytest.mark.parametrize("name", Queries.__struct_fields__)
+def test_a_plan_stays_as_it_is_on_a_full_database(
+    described: Described, full_database: Any, name: str
+) -> None:
+    expected = next(query for query in described.queries if query.name == name)
+    found = ask(full_database, name, getattr(queries(), name))
+    assert isinstance(found, Query)
+    assert found.plan == expected.plan
+
+
+def test_the_schema_file_builds_the_same_database(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    with (
+        closing(connect(tmp_path / "one")) as migrated,
+        closing(connect(tmp_path / "other")) as read,
+    ):
+        migrate(migrated, SQL)
+        read.executescript((SQL / "schema.sql").read_text("utf-8"))
+        assert contents(read) == contents(migrated)
+
+
+def contents(database: Any) -> dict[str, Any]:
+    """What there is, and the rows of every table."""
+    schema = database.execute("SELECT name, tbl_name, type, sql FROM sqlite_schema").fetchall()
+    tables = [name for name, _, kind, _ in schema if kind == "table"]
+    return {"": sorted(schema, key=str)} | {
+        name: database.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608
+        for name in tables
+    }

@@ -1,0 +1,214 @@
+"""`just sql` finds what is wrong with a query, and writes only what is right."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.sql_workbench import __main__ as workbench
+from tests.sql_workbench.__main__ import ROOT, describe_faults, main, work
+from tests.sql_workbench.dialect import Query
+from tests.sql_workbench.header import find_faults, read_columns, read_parameters
+from tests.sql_workbench.sqlite import Sqlite, draw_plan
+
+PLANS = Path("tests/store/plans/sqlite.txt")
+SCHEMA = Path("sql/sqlite/schema.sql")
+QUERIES = Path("sql/sqlite/queries")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the workbench reads and writes, for a test to spoil."""
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    (tmp_path / PLANS.parent).mkdir(parents=True)
+    shutil.copy(ROOT / PLANS, tmp_path / PLANS)
+    return tmp_path
+
+
+def rewrite(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def test_the_queries_have_no_faults() -> None:
+    assert list(describe_faults(Sqlite().describe(ROOT / "sql" / "sqlite"))) == []
+
+
+def test_a_check_of_this_checkout_finds_all_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0
+    output = capsys.readouterr().out
+    assert f"{SCHEMA}: up to date" in output
+    assert f"{PLANS}: up to date" in output
+
+
+FAULTS = {
+    "a parameter that is not documented": (
+        "top_senders",
+        ("LIMIT 10", "LIMIT :limit"),
+        "the parameter :limit is in the query and not in the header",
+    ),
+    "a parameter that is not used": (
+        "page_messages",
+        (":limit, :offset\n", ":limit, :offset, :x\n"),
+        "the parameter :x is in the header and not in the query",
+    ),
+    "a column that is not documented": (
+        "top_senders",
+        ("SELECT from_msisdn, messages", "SELECT from_msisdn, messages, 1 AS one"),
+        "the column one is in the result and not in the header",
+    ),
+    "a column that is not given": (
+        "read_totals",
+        ("SELECT messages, senders,", "SELECT messages,"),
+        "the column senders is in the header and not in the result",
+    ),
+    "columns in another order": (
+        "read_totals",
+        ("SELECT messages, senders,", "SELECT senders, messages,"),
+        "the result has another order of columns: senders, messages, first_ts, last_ts",
+    ),
+    "no word about rows": (
+        "top_senders",
+        ("-- Rows:", "-- Result:"),
+        'the header has no line "-- Rows:"',
+    ),
+    "another index than documented": (
+        "count_messages",
+        ("-- Index:      messages_by_ts", "-- Index:      messages_by_to"),
+        "the index messages_by_to is in the header and not in the plan",
+    ),
+    "a scan of messages that is not explained": (
+        "count_messages",
+        ("INDEXED BY messages_by_ts", "NOT INDEXED"),
+        'the plan scans messages, and no line "-- Scan:" says why',
+    ),
+    "a mistake": ("top_senders", ("FROM senders", "FORM senders"), 'near "senders": syntax error'),
+    "a column that is not there": (
+        "top_senders",
+        ("SELECT from_msisdn", "SELECT sender"),
+        "no such column: sender",
+    ),
+    "an index that does not serve": (
+        "page_messages_to",
+        ("INDEXED BY messages_by_to", "INDEXED BY senders_by_messages"),
+        "no such index: senders_by_messages",
+    ),
+    "two statements": (
+        "top_senders",
+        ("LIMIT 10;", "LIMIT 10; SELECT 2;"),
+        "You can only execute one statement at a time",
+    ),
+    "no semicolon": ("top_senders", ("LIMIT 10;", "LIMIT 10"), "it does not end with a semicolon"),
+    "a parameter without a name": (
+        "top_senders",
+        ("LIMIT 10", "LIMIT ?"),
+        "Binding 1 has no name",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "fault"), FAULTS.values(), ids=[*FAULTS])
+def test_a_fault_is_told_and_nothing_is_written(
+    checkout: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    change: tuple[str, str],
+    fault: str,
+) -> None:
+    rewrite(checkout / QUERIES / f"{name}.sql", *change)
+    (checkout / PLANS).unlink()
+    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert f"{name}.sql: {fault}" in capsys.readouterr().out
+    assert not (checkout / PLANS).exists()
+
+
+def test_a_scan_that_is_explained_is_no_fault() -> None:
+    query = Query(
+        "every_message",
+        "-- Parameters: none\n-- Rows: none\n-- Scan: all of them are wanted\nSELECT 1;",
+        [],
+        [],
+        "SCAN messages",
+    )
+    assert list(find_faults(query, frozenset())) == []
+
+
+def test_a_missing_file_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / QUERIES / "top_senders.sql").unlink()
+    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert "top_senders is missing" in capsys.readouterr().out
+
+
+def test_a_migration_that_fails_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / "sql/sqlite/migrations/0002_a.sql").write_text("NONSENSE;", "utf-8")
+    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert '0002_a.sql: near "NONSENSE": syntax error' in capsys.readouterr().out
+
+
+def test_a_changed_plan_is_shown_and_written(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(checkout / QUERIES / "top_senders.sql", "messages DESC", "messages ASC")
+    assert work(Sqlite(), checkout, is_check=False) == 0
+    assert "+    USE TEMP B-TREE FOR LAST TERM OF ORDER BY" in capsys.readouterr().out
+    assert work(Sqlite(), checkout, is_check=True) == 0
+
+
+def test_a_check_of_a_changed_plan_fails_and_writes_nothing(checkout: Path) -> None:
+    rewrite(checkout / PLANS, "SEARCH totals", "SCAN totals")
+    before = (checkout / PLANS).read_bytes()
+    assert work(Sqlite(), checkout, is_check=True) == 1
+    assert (checkout / PLANS).read_bytes() == before
+
+
+def test_a_new_migration_shows_in_the_schema(checkout: Path) -> None:
+    migration = checkout / "sql/sqlite/migrations/0002_note.sql"
+    migration.write_text(
+        "-- Not of the schema: what the file is for.\n\n"
+        "-- What people note.\n"
+        "CREATE TABLE notes (\n    note TEXT -- short\n) STRICT;\n\n"
+        "CREATE INDEX notes_by_note ON notes (note);\n\n"
+        "INSERT INTO notes VALUES ('it''s');\n\n"
+        "ALTER TABLE senders ADD COLUMN note TEXT;\n",
+        "utf-8",
+    )
+    assert work(Sqlite(), checkout, is_check=True) == 1
+    assert work(Sqlite(), checkout, is_check=False) == 0
+    schema = (checkout / SCHEMA).read_text("utf-8")
+    assert (
+        "-- What people note.\n"
+        "CREATE TABLE notes (\n    note TEXT -- short\n) STRICT;\n\n"
+        "CREATE INDEX notes_by_note ON notes (note);\n\n"
+        "INSERT INTO notes (note) VALUES ('it''s');\n"
+    ) in schema
+    assert "note TEXT) STRICT, WITHOUT ROWID;" in schema
+    assert "Not of the schema" not in schema
+
+
+@pytest.mark.parametrize(
+    ("section", "columns"),
+    [
+        ("none", []),
+        ("messages", ["messages"]),
+        ("one: messages, senders (NULL, or not)", ["messages", "senders"]),
+        ("one, or none for nobody: messages", ["messages"]),
+        ("a, b; by a, then: b", ["a", "b"]),
+    ],
+)
+def test_the_columns_of_a_header_are_read(section: str, columns: list[str]) -> None:
+    assert read_columns(section) == columns
+
+
+def test_the_parameters_of_a_header_are_read() -> None:
+    assert read_parameters(":a, :b_c  1 <= :a < 2, and '' for any :d") == [":a", ":b_c", ":d"]
+
+
+def test_a_plan_is_drawn_as_a_tree() -> None:
+    rows = [(3, 0, 0, "one"), (7, 3, 0, "below one"), (9, 7, 0, "below that"), (11, 0, 0, "two")]
+    assert draw_plan(rows) == "one\n    below one\n        below that\ntwo"
+
+
+def test_every_dialect_has_its_folder() -> None:
+    folders = {entry.name for entry in (ROOT / "sql").iterdir() if entry.is_dir()}
+    assert {dialect.name for dialect in workbench.DIALECTS} == folders
