@@ -224,7 +224,12 @@ class Connection(aiosqlite.Connection):
     async def open(cls, uri: str, connection_sql: str, queries: Queries) -> "Connection":
         """Connect, apply `connection_sql`, and raise StoreError where it did not take."""
         connection = cls(lambda: driver.connect(uri, uri=True, isolation_level=None), ROWS_A_FETCH)
-        await connection
+        try:
+            await connection
+        except BaseException:
+            # Its thread was told to end; without this, it could outlive the event loop it reports to.
+            await asyncio.to_thread(connection._thread.join)
+            raise
         try:
             await connection.run(lambda raw: _configure(raw, connection_sql, queries))
         except BaseException:
