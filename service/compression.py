@@ -1,0 +1,50 @@
+"""Compressed files by their suffix: `.gz` is gzip (RFC 1952), `.zst` is Zstandard (RFC 8878)."""
+
+import gzip
+import sys
+import zlib
+from pathlib import PurePath
+from typing import BinaryIO, cast
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+GZIP_SUFFIX = ".gz"
+ZSTD_SUFFIXES = (".zst", ".zstd")
+
+GZIP_LEVEL = 6
+"""That of the gzip command. Python's own, 9, takes several times as long for one or two percent."""
+
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+"""What reading raises where the file is cut off (EOFError) or is not what its suffix says."""
+
+
+def reading(file: BinaryIO, path: str) -> BinaryIO:
+    """What `file` holds, decompressed as the suffix of `path` says; `file` stays the caller's.
+
+    Several members or frames one after another are read as one. Reading raises one of DAMAGE, after
+    it has given what comes before the damage.
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix == GZIP_SUFFIX:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
+    if suffix in ZSTD_SUFFIXES:
+        return cast(BinaryIO, zstd.ZstdFile(file, mode="r"))
+    return file
+
+
+def writing(file: BinaryIO, path: str) -> BinaryIO:
+    """A file that compresses into `file` as the suffix of `path` says; `file` stays the caller's.
+
+    Where it is not `file` itself, it must be closed first: that writes the end, without which a
+    reader takes the file for a damaged one.
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix == GZIP_SUFFIX:
+        compressing = gzip.GzipFile("", "wb", GZIP_LEVEL, fileobj=file, mtime=0)
+        return cast(BinaryIO, compressing)
+    if suffix in ZSTD_SUFFIXES:
+        return cast(BinaryIO, zstd.ZstdFile(file, mode="w"))
+    return file
