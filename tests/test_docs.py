@@ -1,0 +1,155 @@
+"""The README says what is true: its tables, routes and commands are held equal to the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.app import Application
+from service.logs import Log
+from service.settings import VARIABLES, Settings
+from tests.support import ROOT, running
+
+README = ROOT / "README.md"
+CODE = re.compile(r"`([^`]+)`")
+
+
+@pytest.fixture
+def readme() -> str:
+    return README.read_text("utf-8")
+
+
+def tables(markdown: str, first_column: str) -> list[list[str]]:
+    """The rows of every table whose first column is called that, without their heads."""
+    rows: list[list[str]] = []
+    is_wanted = False
+    previous = ""
+    for line in markdown.splitlines():
+        if re.fullmatch(r"\|[ :|-]+\|", line):
+            is_wanted = cells(previous)[0].lower() == first_column
+        elif is_wanted and line.startswith("|"):
+            rows.append(cells(line))
+        elif not line.startswith("|"):
+            is_wanted = False
+        previous = line
+    return rows
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+
+
+# Variables
+
+
+def test_the_variables_are_those_that_are_read(readme: str) -> None:
+    named = [name for row in tables(readme, "variable") for name in CODE.findall(row[0])]
+    assert sorted(named) == sorted(VARIABLES)
+
+
+def test_the_defaults_are_those_that_are_used(readme: str) -> None:
+    """A row may hold several variables, and then as many defaults, in their order."""
+    shown: dict[str, str | None] = {}
+    for row in tables(readme, "variable"):
+        names, defaults = CODE.findall(row[0]), CODE.findall(row[1])
+        shown |= dict(zip(names, defaults or [None] * len(names), strict=True))
+    settings = Settings.from_environment({})
+    used = {
+        name: getattr(settings, variable.field)
+        for name, variable in VARIABLES.items()
+        if name != "DATABASE_URL"
+    }
+    assert shown == {
+        name: None if value is None else str(value) for name, value in used.items()
+    } | {"DATABASE_URL": f"sqlite:///{settings.database_path}"}
+
+
+def test_the_variables_that_may_stand_in_a_file_are_told(readme: str) -> None:
+    assert "_FILE" in readme
+    for name, variable in VARIABLES.items():
+        if not variable.has_file:
+            assert f"{name}_FILE" not in readme
+
+
+# Routes
+
+
+def test_the_routes_are_those_that_are_served(readme: str, tmp_path: Path) -> None:
+    named = set(re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z/]+)", readme))
+    with (tmp_path / "log").open("wb") as file:
+        log = Log("INFO", file.fileno())
+        app = Application(Settings(database_path=tmp_path / "app.db"), log)
+        log.close()
+    served = {
+        (method, route.path)
+        for route in app._routes()
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+    assert named == served
+
+
+# Metrics
+
+
+@pytest.mark.anyio
+async def test_the_metrics_are_those_that_are_exposed(readme: str, tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        await service.get("/health/live")
+        text = (await service.get("/metrics")).text
+    families = [
+        family
+        for family in text_string_to_metric_families(text)
+        if not family.name.startswith("process_")
+    ]
+    suffixes = {"counter": "_total"}
+    exposed = {family.name + suffixes.get(family.type, ""): family for family in families}
+    rows = {name: row for row in tables(readme, "metric") for name in CODE.findall(row[0])}
+    assert sorted(rows) == sorted(exposed)
+    for name, family in exposed.items():
+        assert family.type in rows[name][1], name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert labels <= set(CODE.findall(" ".join(rows[name]))), name
+
+
+# Commands
+
+
+def listed_recipes() -> dict[str, str]:
+    """Every recipe that `just` lists, and the line above it."""
+    found = {}
+    above = ""
+    for line in (ROOT / "justfile").read_text("utf-8").splitlines():
+        match = re.match(r"@?([a-z][a-z0-9_-]*)( [^:=]*)?:(?!=)", line)
+        if match and above != "[private]":
+            found[match[1]] = above
+        above = line
+    return found
+
+
+def test_the_words_of_just_are_those_of_the_justfile(readme: str) -> None:
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", readme, re.DOTALL))
+    named = set(re.findall(r"\bjust ([a-z][a-z-]*)", code))
+    assert named == set(listed_recipes())
+
+
+def test_every_listed_recipe_says_what_it_does() -> None:
+    for name, above in listed_recipes().items():
+        assert above.startswith("# "), name
+
+
+def test_there_is_something_to_run_before_line_25(readme: str) -> None:
+    head = readme.splitlines()[:24]
+    assert any("just run" in line for line in head)
+
+
+# Links
+
+
+@pytest.mark.parametrize("file", ["README.md", "sql/README.md", "CHANGELOG.md"])
+def test_links_lead_to_files_that_are_there(file: str) -> None:
+    path = ROOT / file
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", path.read_text("utf-8"))
+    missing = [link for link in links if not (path.parent / link).exists()]
+    assert not missing
