@@ -3,8 +3,8 @@
 import gzip
 import sys
 import zlib
+from io import BufferedIOBase
 from pathlib import PurePath
-from typing import BinaryIO, cast
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,7 +21,7 @@ DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 """What reading raises where the file is cut off (EOFError) or is not what its suffix says."""
 
 
-def reading(file: BinaryIO, path: str) -> BinaryIO:
+def reading(file: BufferedIOBase, path: str) -> BufferedIOBase:
     """What `file` holds, decompressed as the suffix of `path` says; `file` stays the caller's.
 
     Several members or frames one after another are read as one. Reading raises one of DAMAGE, after
@@ -29,13 +29,13 @@ def reading(file: BinaryIO, path: str) -> BinaryIO:
     """
     suffix = PurePath(path).suffix.lower()
     if suffix == GZIP_SUFFIX:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
+        return gzip.GzipFile(fileobj=file, mode="rb")
     if suffix in ZSTD_SUFFIXES:
-        return cast(BinaryIO, zstd.ZstdFile(file, mode="r"))
+        return zstd.ZstdFile(file, mode="r")
     return file
 
 
-def writing(file: BinaryIO, path: str) -> BinaryIO:
+def writing(file: BufferedIOBase, path: str) -> BufferedIOBase:
     """A file that compresses into `file` as the suffix of `path` says; `file` stays the caller's.
 
     Where it is not `file` itself, it must be closed first: that writes the end, without which a
@@ -43,8 +43,7 @@ def writing(file: BinaryIO, path: str) -> BinaryIO:
     """
     suffix = PurePath(path).suffix.lower()
     if suffix == GZIP_SUFFIX:
-        compressing = gzip.GzipFile("", "wb", GZIP_LEVEL, fileobj=file, mtime=0)
-        return cast(BinaryIO, compressing)
+        return gzip.GzipFile("", "wb", GZIP_LEVEL, fileobj=file, mtime=0)
     if suffix in ZSTD_SUFFIXES:
-        return cast(BinaryIO, zstd.ZstdFile(file, mode="w"))
+        return zstd.ZstdFile(file, mode="w")
     return file
