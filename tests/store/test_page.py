@@ -1,6 +1,5 @@
 """What every store shows of its messages: in order, filtered, page by page, counted."""
 
-import asyncio
 import itertools
 import random
 
@@ -9,7 +8,7 @@ import pytest
 from service.schemas import fold
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
 from tests.model import Model, position
-from tests.store.messages import NOON, message, row
+from tests.store.messages import NOON, meanwhile_inserting, message, row
 
 pytestmark = pytest.mark.anyio
 
@@ -161,21 +160,11 @@ async def test_a_walk_is_not_disturbed_by_what_arrives_meanwhile(store: Store) -
 
 
 async def test_a_page_and_its_count_are_of_one_moment(store: Store) -> None:
-    done = asyncio.Event()
-
-    async def write() -> None:
-        for number in itertools.count():
-            await store.insert([message(f"{number}-{name}") for name in "abc"])
-            if done.is_set():
-                return
-
-    writer = asyncio.create_task(write())
-    for chosen in [Filter(), Filter(from_msisdn=ANNA), Filter(q_folded="hello")] * 50:
-        rows, total = await store.page_and_count(chosen, None, 0, 1_000_000)
-        assert len(rows) == total
-        assert total % 3 == 0
-    done.set()
-    await writer
+    async with meanwhile_inserting(store, *(message(name) for name in "abc")):
+        for chosen in [Filter(), Filter(from_msisdn=ANNA), Filter(q_folded="hello")] * 50:
+            rows, total = await store.page_and_count(chosen, None, 0, 1_000_000)
+            assert len(rows) == total
+            assert total % 3 == 0
 
 
 FOUND = {

@@ -1,7 +1,5 @@
 """The counts that every store keeps, exact whatever happened."""
 
-import asyncio
-import itertools
 import random
 
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from service.store.port import Filter, Store, StoreError, Totals
 from tests.model import Model
 from tests.store.databases import Database
-from tests.store.messages import NOON, message, row
+from tests.store.messages import NOON, meanwhile_inserting, message, row
 
 pytestmark = pytest.mark.anyio
 
@@ -75,23 +73,13 @@ async def test_totals_outlive_the_store(database: Database) -> None:
 
 
 async def test_totals_are_of_one_moment(store: Store) -> None:
-    done = asyncio.Event()
-
-    async def write() -> None:
-        for number in itertools.count():
-            await store.insert(
-                [message(f"{number}-{each}", from_msisdn=f"+1{each}") for each in range(5)]
-            )
-            if done.is_set():
-                return
-
-    writer = asyncio.create_task(write())
-    for _ in range(150):
-        totals = await store.totals()
-        assert sum(count for _, count in totals.top_senders) == totals.messages
-        assert totals.senders == len(totals.top_senders)
-    done.set()
-    await writer
+    senders = [f"+1{number}" for number in range(5)]
+    batch = [message(sender, from_msisdn=sender) for sender in senders]
+    async with meanwhile_inserting(store, *batch):
+        for _ in range(150):
+            totals = await store.totals()
+            assert sum(count for _, count in totals.top_senders) == totals.messages
+            assert totals.senders == len(totals.top_senders)
 
 
 async def test_totals_agree_with_counting(store: Store) -> None:
