@@ -4,40 +4,25 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, NamedTuple, TypeVar
-from urllib.parse import parse_qsl
+from collections.abc import Callable
+from typing import Annotated, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from service.asgi import send_json
 from service.errors import InvalidParameter
-from service.schemas import (
-    E164,
-    E164_RULE,
-    RFC3339_RULE,
-    RFC3339_UTC,
-    TEXT_CHARACTERS_MAX,
-    Page,
-    StoredMessage,
-    encode,
-    fold,
-    format_instant,
-    parse_instant,
-)
+from service.parameters import FILTERS, read, read_filter, split_query
+from service.schemas import Page, encode
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
-
-T = TypeVar("T")
+from service.stream import show
 
 LIMIT_MAX = 100
 LIMIT_DEFAULT = 50
 OFFSET_MAX = 2**63 - 1 - LIMIT_MAX - 1
 """What the database's 64-bit integers leave room for."""
 
-_stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-
-PARAMETERS = ("limit", "offset", "cursor", "from", "to", "since", "until", "q", "total")
+PARAMETERS = ("limit", "offset", "cursor", *FILTERS, "total")
 
 
 class Query(NamedTuple):
@@ -74,7 +59,7 @@ class Messages:
         else:
             rows = await self._store.page(*wanted)
         page = Page(
-            data=[_show(row) for row in rows[: query.limit]],
+            data=[show(row) for row in rows[: query.limit]],
             total=total,
             limit=query.limit,
             offset=query.offset,
@@ -85,34 +70,28 @@ class Messages:
 
 def parse_query(query_string: bytes) -> Query:
     """The query of `GET /messages`; raises InvalidParameter, which names the parameter."""
-    given = _parameters(query_string)
+    given = split_query(query_string, PARAMETERS)
     if "cursor" in given and "offset" in given:
         raise InvalidParameter("cursor and offset do not go together: keep one of them")
-    chosen = Filter(
-        from_msisdn=_read(given, "from", None, _number_of_phone, E164_RULE),
-        to_msisdn=_read(given, "to", None, _number_of_phone, E164_RULE),
-        since=_read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
-        until=_read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
-        q_folded=_read(given, "q", "", _search, "1 to 4,096 characters, none of them U+0000"),
-    )
+    chosen = read_filter(given)
     return Query(
         chosen=chosen,
-        after=_read(
+        after=read(
             given,
             "cursor",
             None,
             lambda text: decode_cursor(text, chosen),
             "the `next` of an earlier page with the same filters",
         ),
-        limit=_read(
+        limit=read(
             given,
             "limit",
             LIMIT_DEFAULT,
             _whole_number(1, LIMIT_MAX),
             "a whole number from 1 to 100",
         ),
-        offset=_read(given, "offset", 0, _whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
-        wants_total=_read(given, "total", True, _boolean, "true or false"),
+        offset=read(given, "offset", 0, _whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
+        wants_total=read(given, "total", True, _boolean, "true or false"),
     )
 
 
@@ -138,57 +117,6 @@ def _digest(chosen: Filter) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(chosen), digest_size=8).digest()
 
 
-def _parameters(query_string: bytes) -> dict[str, str]:
-    try:
-        # parse_qsl would take a % that escapes nothing for itself: another search than was meant.
-        if _stray_percent_sign.search(query_string):
-            raise ValueError
-        pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError:
-        raise InvalidParameter(
-            "the query string must be percent-encoded UTF-8 (a % is written %25)"
-        ) from None
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in PARAMETERS:
-            raise InvalidParameter(f"there are no parameters but {', '.join(PARAMETERS)}")
-        if name in given:
-            raise InvalidParameter(f"{name} must not be given twice")
-        given[name] = value
-    return given
-
-
-def _read(
-    given: Mapping[str, str], name: str, default: T, parse: Callable[[str], T], takes: str
-) -> T:
-    if name not in given:
-        return default
-    try:
-        return parse(given[name])
-    except ValueError:
-        raise InvalidParameter(f"{name} must be {takes}") from None
-
-
-def _number_of_phone(text: str) -> str:
-    # In a query string an unescaped + means a space.
-    number = "+" + text[1:] if text.startswith(" ") else text
-    if not re.match(E164, number):
-        raise ValueError
-    return number
-
-
-def _instant(text: str) -> int:
-    if not re.match(RFC3339_UTC, text):
-        raise ValueError
-    return parse_instant(text)
-
-
-def _search(text: str) -> str:
-    if not 1 <= len(text) <= TEXT_CHARACTERS_MAX or "\0" in text:
-        raise ValueError
-    return fold(text)
-
-
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
@@ -202,12 +130,6 @@ def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError
     return text == "true"
-
-
-def _show(row: Row) -> StoredMessage:
-    return StoredMessage(
-        row.message_id, row.from_msisdn, row.to_msisdn, format_instant(row.ts), row.text
-    )
 
 
 def _next_cursor(rows: list[Row], query: Query) -> str | None:

@@ -1,0 +1,106 @@
+"""Messages as NDJSON or CSV, a page at a time: what both exports send.
+
+The walk is by cursor, as a walk along `next` of `GET /messages` is: every message that was there
+when it began comes exactly once, and of those that arrive meanwhile, those that are still ahead of
+it. No read lasts longer than one page, so that the database's log can be moved on in between.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from service.schemas import StoredMessage, format_instant
+from service.store.port import Filter, Position, Row, Store
+
+PAGE_MESSAGES_FIRST = 500
+PAGE_MESSAGES_MAX = 4_000
+PAGE_BYTES = 1 << 20
+PAGE_SECONDS = 0.1
+"""What a page is made to cost, by what the one before it did; at first it costs little."""
+
+CSV_FIELDS = ("message_id", "from", "to", "ts", "text")
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+class Format(NamedTuple):
+    """How messages are written one behind another."""
+
+    name: str
+    content_type: str
+    head: bytes
+    encode: Callable[[Sequence[Row]], bytes]
+
+
+def show(row: Row) -> StoredMessage:
+    """The message as the API shows it."""
+    message_id, from_msisdn, to_msisdn, ts, text = row
+    return StoredMessage(message_id, from_msisdn, to_msisdn, format_instant(ts), text)
+
+
+def encode_ndjson(rows: Sequence[Row]) -> bytes:
+    """One JSON object a line, the same as in `data` of `GET /messages`."""
+    return _encode_lines([show(row) for row in rows])
+
+
+def encode_csv(rows: Sequence[Row]) -> bytes:
+    """RFC 4180, by hand: the csv module takes longer for it than the database for its rows.
+
+    A text is quoted, so that one that is empty (`""`) is not taken for one that is not there.
+    """
+    lines = [
+        f"{_quote(message_id)},{from_msisdn},{to_msisdn},{format_instant(ts)},"
+        f"{'' if text is None else _quote(text)}\r\n"
+        for message_id, from_msisdn, to_msisdn, ts, text in rows
+    ]
+    return "".join(lines).encode()
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+NDJSON = Format("ndjson", "application/x-ndjson", b"", encode_ndjson)
+CSV = Format("csv", "text/csv; charset=utf-8", ",".join(CSV_FIELDS).encode() + b"\r\n", encode_csv)
+FORMATS = {form.name: form for form in (NDJSON, CSV)}
+FORMAT_RULE = " or ".join(FORMATS)
+
+
+class Walk:
+    """All messages that `chosen` has, oldest first, encoded a page at a time."""
+
+    def __init__(self, store: Store, chosen: Filter, form: Format) -> None:
+        self._store = store
+        self._chosen = chosen
+        self._form = form
+        self._head = form.head
+        self._after: Position | None = None
+        self._page_messages = PAGE_MESSAGES_FIRST
+        self.messages = 0
+        """How many have come so far."""
+        self.is_over = False
+
+    async def next_chunk(self) -> bytes:
+        """The next page; `is_over` tells whether it was the last one. Raises StoreError."""
+        begun = time.perf_counter()
+        rows = await self._store.page(self._chosen, self._after, 0, self._page_messages)
+        # In a thread, as the database is: meanwhile webhooks are served.
+        chunk = self._head + await asyncio.to_thread(self._form.encode, rows)
+        self._head = b""
+        self.messages += len(rows)
+        self.is_over = len(rows) < self._page_messages
+        if not self.is_over:
+            self._after = Position(rows[-1].ts, rows[-1].message_id)
+            self._page_messages = next_page_messages(
+                len(rows), len(chunk), time.perf_counter() - begun
+            )
+        return chunk
+
+
+def next_page_messages(messages: int, page_bytes: int, seconds: float) -> int:
+    """How many messages the next page should have, by what the last one cost."""
+    share = min(PAGE_BYTES / page_bytes, PAGE_SECONDS / seconds, 2)
+    return max(1, min(int(messages * share), PAGE_MESSAGES_MAX))
