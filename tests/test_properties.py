@@ -1,0 +1,319 @@
+"""What holds for any messages and any questions, found by trying many.
+
+The service is compared with `tests.model`; its codecs with what Python's own library says.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from service import signature
+from service.errors import InvalidMessage, InvalidParameter
+from service.routes.messages import decode_cursor, encode_cursor, parse_query
+from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
+from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row
+from tests.model import Model
+from tests.strategies import (
+    Question,
+    Sent,
+    deliveries,
+    microseconds,
+    moments,
+    questions,
+    rfc3339,
+    sent,
+    texts,
+    texts_with_cases,
+)
+from tests.support import Json, Service, running
+
+YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+filters = st.builds(
+    Filter,
+    st.none() | st.just("+11"),
+    st.none() | st.just("+12"),
+    st.integers(INSTANT_MIN, INSTANT_MAX),
+    st.integers(INSTANT_MIN, INSTANT_MAX),
+    texts,
+)
+positions = st.builds(Position, st.integers(INSTANT_MIN, INSTANT_MAX), texts)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
+def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
+    data: st.DataObject, messages: list[Sent]
+) -> None:
+    groups = data.draw(deliveries(messages), label="deliveries")
+    asked = data.draw(st.lists(questions(messages), min_size=1, max_size=4), label="questions")
+    model = Model.of(each.row() for each in messages)
+
+    async def check(service: Service) -> None:
+        for group in groups:
+            await deliver(service, group)
+        assert await get(service, "/stats") == stats(model)
+        for question in [Question(), *asked]:
+            await check_a_walk_by_cursor(service, model, question)
+            await check_a_walk_by_offset(service, model, question)
+
+    with_service(check)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), versions=st.lists(sent, min_size=1, max_size=8))
+def test_of_several_messages_under_one_id_one_of_the_first_group_stays(
+    data: st.DataObject, versions: list[Sent]
+) -> None:
+    named = [each._replace(message_id=data.draw(st.sampled_from("ab"))) for each in versions]
+    groups = data.draw(deliveries(named), label="deliveries")
+
+    async def check(service: Service) -> None:
+        stored: dict[str, Json] = {}
+        conflicts = 0
+        for group in groups:
+            await deliver(service, group)
+            before, stored = stored, await everything(service)
+            arrived = [show(each.row()) for each in group]
+            conflicts += sum(stored[content["message_id"]] != content for content in arrived)
+            assert before.items() <= stored.items()
+            assert all(stored[name] in arrived for name in stored.keys() - before)
+        metrics = await service.metrics()
+        assert metrics["webhook_conflicts_total"] == conflicts
+        assert metrics['webhook_requests_total{result="created"}'] == len(stored)
+        assert stored.keys() == {each.message_id for each in named}
+
+    with_service(check)
+
+
+@given(st.integers(YEAR_1, YEAR_9999))
+def test_an_instant_is_read_as_it_is_written(instant: int) -> None:
+    text = format_instant(instant)
+    assert re.match(RFC3339_UTC, text)
+    assert not re.search(r"\.[0-9]*0Z|\.Z", text)
+    assert parse_instant(text) == instant
+
+
+@given(moments, st.integers(0, 6))
+def test_an_instant_is_shown_without_needless_digits(moment: datetime, digits: int) -> None:
+    instant = parse_instant(rfc3339(moment, digits))
+    assert instant == microseconds(moment)
+    assert format_instant(instant) == rfc3339(moment)
+
+
+@given(st.from_regex(RFC3339_UTC))
+def test_what_looks_like_an_instant_is_one_or_is_refused(text: str) -> None:
+    try:
+        second = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - it is UTC
+    except ValueError:
+        assert refuses(parse_instant, text)
+    else:
+        assert parse_instant(text) == microseconds(second) + int(text[20:-1].ljust(6, "0"))
+
+
+@given(sent, st.booleans(), st.dictionaries(st.text(), json_values, max_size=2))
+def test_a_valid_message_is_read_as_it_was_meant(
+    message: Sent, is_ascii: bool, unknown: dict[str, Any]
+) -> None:
+    content = unknown | message.content()
+    read = decode_message(json.dumps(content, ensure_ascii=is_ascii).encode())
+    shown = (read.message_id, read.from_msisdn, read.to_msisdn, read.ts, read.text)
+    assert shown == message.row()
+    if message.text is not None:
+        assert (read.text_folded or message.text) == message.text.casefold()
+
+
+@given(sent, st.sampled_from(["message_id", "from", "to", "ts", "text"]), json_values)
+def test_a_message_with_any_value_in_a_field_is_read_or_refused_by_the_field_s_name(
+    message: Sent, field: str, value: Any
+) -> None:
+    body = json.dumps(message.content() | {field: value}).encode()
+    refusal = refuses(decode_message, body)
+    assert not refusal or refusal.startswith((f"{field} must", "the body must be valid JSON"))
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    refuses(decode_message, body)
+
+
+@given(texts | texts_with_cases, texts_with_cases, texts | texts_with_cases)
+def test_a_part_of_a_text_stays_a_part_of_it_when_both_are_folded(
+    before: str, part: str, after: str
+) -> None:
+    assert fold(part) in fold(before + part + after)
+    assert fold(fold(part)) == fold(part)
+
+
+@given(positions, filters)
+def test_a_cursor_leads_back_to_its_place(position: Position, chosen: Filter) -> None:
+    cursor = encode_cursor(position, chosen)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor)
+    assert decode_cursor(cursor, chosen) == position
+
+
+@given(positions, filters, filters)
+def test_a_cursor_is_refused_with_other_filters(
+    position: Position, chosen: Filter, other: Filter
+) -> None:
+    assume(chosen != other)
+    assert refuses(decode_cursor, encode_cursor(position, chosen), other)
+
+
+@given(st.text() | st.binary().map(lambda packed: packed.hex()))
+def test_any_text_is_no_cursor(text: str) -> None:
+    assert refuses(decode_cursor, text, Filter())
+
+
+@given(
+    st.binary()
+    | st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["limit", "offset", "cursor", "from", "to", "since", "until", "q", "total"]
+            ),
+            st.text() | st.sampled_from(["1", "true", "+11", " 11", "2025-01-15T10:00:00Z"]),
+        )
+    ).map(
+        lambda pairs: "&".join(f"{name}={value}" for name, value in pairs).encode(
+            "utf-8", "replace"
+        )
+    )
+)
+def test_any_query_string_is_read_or_refused(query_string: bytes) -> None:
+    if not refuses(parse_query, query_string):
+        query = parse_query(query_string)
+        assert 1 <= query.limit <= 100
+        assert query.offset >= 0
+
+
+@given(st.binary(), st.binary(min_size=1), st.binary(min_size=1))
+def test_a_signature_is_trusted_under_its_secret_and_no_other(
+    body: bytes, secret: bytes, other: bytes
+) -> None:
+    signed = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    assert signature.sign(secret, body) == signed
+    for written in (signed, signed.upper(), f"sha256={signed}"):
+        assert signature.is_trusted([secret], body, written.encode())
+        assert signature.is_trusted([b"previous", secret], body, written.encode())
+    assert not signature.is_trusted([], body, signed.encode())
+    assert not signature.is_trusted([secret], body + b"x", signed.encode())
+    assume(secret.rstrip(b"\0") != other.rstrip(b"\0"))  # HMAC fills a short key up with zeros
+    assert not signature.is_trusted([other], body, signed.encode())
+
+
+@given(st.binary() | st.text("0123456789abcdefABCDEF", min_size=64, max_size=64).map(str.encode))
+def test_any_other_bytes_are_just_not_trusted(written: bytes) -> None:
+    assert not signature.is_trusted([b"secret"], b"body", written)
+
+
+def refuses(function: Callable[..., object], *arguments: object) -> str:
+    """Why `function` refuses these arguments; empty where it does not. Raises all other errors."""
+    try:
+        function(*arguments)
+    except (InvalidMessage, InvalidParameter, ValueError) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def with_service(check: Callable[[Service], Awaitable[None]]) -> None:
+    """Run `check` with a service of its own, its lifespan included."""
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with running(Path(folder)) as service:
+                await check(service)
+
+    asyncio.run(run())
+
+
+async def deliver(service: Service, group: list[Sent]) -> None:
+    """Deliver messages at the same time; each must be accepted."""
+    answers = await asyncio.gather(*[service.deliver(each.content()) for each in group])
+    assert [answer.status_code for answer in answers] == [200] * len(group)
+
+
+async def get(service: Service, path: str) -> Json:
+    answer = await service.get(path)
+    assert answer.status_code == 200, answer.text
+    content: Json = answer.json()
+    return content
+
+
+async def everything(service: Service) -> dict[str, Json]:
+    page = await get(service, "/messages?limit=100")
+    return {content["message_id"]: content for content in page["data"]}
+
+
+async def check_a_walk_by_cursor(service: Service, model: Model, question: Question) -> None:
+    expected = [show(row) for row in model.matching(question.chosen())]
+    page = await get(service, question.url())
+    for start in range(0, max(len(expected), 1), question.limit):
+        check_page(page, expected, question, start, shown_offset=0)
+        if page["next"] is not None:
+            page = await get(service, question.url(cursor=page["next"]))
+
+
+async def check_a_walk_by_offset(service: Service, model: Model, question: Question) -> None:
+    expected = [show(row) for row in model.matching(question.chosen())]
+    for start in range(0, len(expected) + question.limit + 1, question.limit):
+        page = await get(service, question.url(offset=start))
+        check_page(page, expected, question, start, shown_offset=start)
+    if len(expected) > 1 + question.limit:
+        page = await get(service, question.url(offset=1))
+        page = await get(service, question.url(cursor=page["next"]))
+        check_page(page, expected, question, 1 + question.limit, shown_offset=0)
+
+
+def check_page(
+    page: Json, expected: list[Json], question: Question, start: int, shown_offset: int
+) -> None:
+    """That `page` is the part of `expected` that begins at `start`."""
+    end = start + question.limit
+    assert page["data"] == expected[start:end]
+    assert page["total"] == (len(expected) if question.wants_total else None)
+    assert (page["limit"], page["offset"]) == (question.limit, shown_offset)
+    assert (page["next"] is None) == (end >= len(expected))
+
+
+def show(row: Row) -> Json:
+    """A row as GET /messages shows it."""
+    message_id, sender, recipient, ts, text = row
+    shown = {"message_id": message_id, "from": sender, "to": recipient}
+    return shown | {"ts": show_instant(ts), "text": text}
+
+
+def show_instant(ts: int) -> str:
+    seconds, fraction = divmod(ts, 1_000_000)
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds, microseconds=fraction)  # noqa: DTZ001
+    return rfc3339(moment)
+
+
+def stats(model: Model) -> Json:
+    """What GET /stats must answer."""
+    totals = model.totals()
+    return {
+        "total_messages": totals.messages,
+        "senders_count": totals.senders,
+        "messages_per_sender": [
+            {"from": sender, "count": count} for sender, count in totals.top_senders
+        ],
+        "first_message_ts": None if totals.first_ts is None else show_instant(totals.first_ts),
+        "last_message_ts": None if totals.last_ts is None else show_instant(totals.last_ts),
+    }
