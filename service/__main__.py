@@ -3,6 +3,7 @@
     python -m service             serve until SIGTERM or SIGINT
     python -m service migrate     bring the database up to date, and end
     python -m service send …      sign messages and send them to a running service (send --help)
+    python -m service import …    store messages from files (import --help)
 
 The environment variables are those of the README. Exit code 2: a value makes no sense; 1: the
 service could not start.
@@ -11,6 +12,7 @@ service could not start.
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 
 from service.errors import StartError
 from service.settings import Settings
@@ -21,11 +23,8 @@ USAGE_EXIT_CODE = 2
 def main() -> int:
     """Run the command that `sys.argv` names; gives the exit code."""
     command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
-    if command == "send":
-        # Imported here: the service itself needs neither an HTTP client nor a progress bar.
-        from service.send.command import main as send
-
-        return send(arguments)
+    if command in PROGRAMS:
+        return PROGRAMS[command](arguments)
     if command in ("-h", "--help", "help"):
         print(__doc__)
         return 0
@@ -42,6 +41,26 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+# Each command is imported when it is asked for: the service itself needs neither an HTTP client
+# nor a progress bar.
+
+
+def _send(arguments: list[str]) -> int:
+    from service.send.command import main as send
+
+    return send(arguments)
+
+
+def _import(arguments: list[str]) -> int:
+    from service.intake.command import main as import_
+
+    return import_(arguments)
+
+
+PROGRAMS: dict[str, Callable[[list[str]], int]] = {"send": _send, "import": _import}
+"""What takes arguments, and has a --help that says so."""
 
 
 def _serve(settings: Settings) -> None:

@@ -47,3 +47,12 @@ def writing(file: BufferedIOBase, path: str) -> BufferedIOBase:
     if suffix in ZSTD_SUFFIXES:
         return zstd.ZstdFile(file, mode="w")
     return file
+
+
+def describe(error: Exception) -> str:
+    """Why a file can't be read any further, for a person; `error` is OSError or one of DAMAGE."""
+    if isinstance(error, EOFError):
+        return "it is cut off"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "it is damaged, or not compressed as its name says"

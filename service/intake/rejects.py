@@ -1,0 +1,39 @@
+"""Keeps the lines that were rejected, as they were."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+
+class RejectsError(Exception):
+    """The rejected lines can't be kept; the text is the sentence that says why."""
+
+
+class Rejects:
+    """The file of `--rejects`; where there is none, nothing is kept. Both raise RejectsError."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Empties the file."""
+        self._path = path
+        self._file: BinaryIO | None = None
+        try:
+            if path is not None:
+                self._file = path.open("wb")
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def keep(self, part: bytes, end: bytes = b"\n") -> None:
+        """Keep a line, or with another `end` a part of it."""
+        if self._file is not None:
+            try:
+                self._file.write(part + end)
+                self._file.flush()
+            except OSError as error:
+                raise self._failed(error) from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _failed(self, error: OSError | ValueError) -> RejectsError:
+        reason = getattr(error, "strerror", None) or error
+        return RejectsError(f"cannot write {self._path}: {reason}")
