@@ -17,6 +17,7 @@ from tests.wires import Answer, Wire, Wires, served
 
 pytestmark = pytest.mark.anyio
 
+HASTE_SECONDS = 0.4
 BODY = encode(message())
 GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -40,10 +41,10 @@ async def wire(wires: Wires) -> Wire:
 
 @pytest.fixture
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
-    """A service that waits a fifth of a second where others wait for many."""
+    """A service that waits a moment where others wait for many seconds."""
     for phase in Phase:
-        monkeypatch.setattr(phase, "_value_", 0.2)
-    monkeypatch.setattr("service.server.LINGER_SECONDS", 0.2)
+        monkeypatch.setattr(phase, "_value_", HASTE_SECONDS)
+    monkeypatch.setattr("service.server.LINGER_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         yield wires
 
@@ -269,7 +270,7 @@ async def test_between_requests_there_is_time(hasty: Wires) -> None:
     for _ in range(2):
         await wire.send(post())
         assert (await wire.answer()).status == 200
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.5 * HASTE_SECONDS)
     await wire.send(GET)
     assert (await wire.answer()).status == 200
 
@@ -279,10 +280,10 @@ async def test_each_request_has_a_deadline_of_its_own(hasty: Wires) -> None:
     wire = await hasty.connect()
     half = len(GET) // 2
     await wire.send(GET[:half])
-    for _ in range(20):
+    for _ in range(10):
         await wire.send(GET[half:] + GET[:half])
         assert (await wire.answer()).status == 200
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(HASTE_SECONDS / 6)
 
 
 async def test_a_slow_commit_is_not_the_clients_fault(
@@ -291,7 +292,7 @@ async def test_a_slow_commit_is_not_the_clients_fault(
     insert = SqliteStore.insert
 
     async def slow(store: SqliteStore, messages: Any) -> Any:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.5 * HASTE_SECONDS)
         return await insert(store, messages)
 
     monkeypatch.setattr(SqliteStore, "insert", slow)
@@ -304,7 +305,7 @@ async def test_a_slow_commit_is_not_the_clients_fault(
 async def test_an_idle_connection_is_closed_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: bytes
 ) -> None:
-    monkeypatch.setattr("service.server.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("service.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         wire = await wires.connect()
         await wire.send(GET)
@@ -443,7 +444,7 @@ async def test_the_rest_of_a_refused_body_has_a_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no second answer, which the client would take for that of its next request."""
-    monkeypatch.setattr(Phase.BODY, "_value_", 0.2)
+    monkeypatch.setattr(Phase.BODY, "_value_", HASTE_SECONDS)
     async with served(tmp_path, MAX_BODY_BYTES="10") as wires:
         wire = await wires.connect()
         await wire.send(head("Content-Length: 100") + b"a")
@@ -454,7 +455,7 @@ async def test_the_rest_of_a_refused_body_has_a_deadline(
 async def test_after_a_refused_body_an_idle_connection_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.server.KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr("service.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
     async with served(tmp_path, MAX_BODY_BYTES="10") as wires:
         wire = await wires.connect()
         await wire.send(head("Content-Length: 100"))
