@@ -14,7 +14,8 @@ from service.routes.observe import Exposition, Live, Ready
 from service.routes.stats import StatsOfMessages
 from service.routes.webhook import Webhook
 from service.settings import Settings
-from service.store.sqlite import SqliteStore, describe_driver, warn_of_driver
+from service.store.sqlite import SqliteStore
+from service.store.sqlite_connection import describe_driver, warn_of_driver
 
 PATHS = ("/webhook", "/messages", "/stats", "/health/live", "/health/ready", "/metrics")
 
@@ -38,7 +39,9 @@ class Application:
         self._metrics = Metrics(PATHS)
         self._metrics.watch_log(lambda: log.lines_dropped)
         self._metrics.watch_database(settings.database_path, describe_driver())
-        self._store = SqliteStore(settings.database_path)
+        self._store = SqliteStore(
+            settings.database_path, timeout_seconds=settings.query_timeout_seconds
+        )
         self._ingest = GroupCommit(self._store, self._metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
         self._serve = RequestObserver(router, log, self._metrics)

@@ -11,6 +11,7 @@
     ├── InvalidParameter    422
     ├── Unauthorized        401
     ├── Unavailable         503  nothing was stored: try again
+    ├── TooSlow             503  a search has to be narrowed
     └── ClientLeft          499  nobody is there to be answered
 
 A RequestError's text is the `detail` of the answer: one sentence that names the field, the
@@ -86,6 +87,18 @@ class Unavailable(RequestError):
     status = 503
     headers = ((b"retry-after", b"1"),)
     webhook_result = "unavailable"
+
+
+class TooSlow(RequestError):
+    """A read was stopped at QUERY_TIMEOUT_SECONDS."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the search took longer than QUERY_TIMEOUT_SECONDS: narrow it with from, to, since,"
+            " until or a longer q, or leave out the count with total=false"
+        )
 
 
 class ClientLeft(RequestError):

@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.asgi import Headers, send_json
-from service.errors import ClientLeft, RequestError, Unavailable
+from service.errors import ClientLeft, RequestError, TooSlow, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
 from service.schemas import encode
-from service.store.port import StoreError
+from service.store.port import QueryTimeout, StoreError
 
 REQUEST_ID_HEADER = b"x-request-id"
 PROCESS_ID = secrets.token_hex(8).encode()
@@ -97,6 +97,8 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
     if isinstance(error, asyncio.CancelledError):
         # The server's deadline for a graceful stop: the client is told to come again.
         error = Unavailable("the service is stopping")
+    if isinstance(error, QueryTimeout):
+        error = TooSlow()
     if isinstance(error, StoreError):
         line.exception = f"{format_exception(error)}: {error}"
         error = Unavailable("the database does not answer")

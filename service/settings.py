@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     body_bytes_max: int = 1_048_576
     queue_messages_max: int = 10_000
+    query_timeout_seconds: int = 5
     read_token: Secret | None = None
 
     @classmethod
@@ -150,6 +151,11 @@ VARIABLES = {
         "queue_messages_max",
         _whole_number(1, 10_000_000),
         "a whole number of messages from 1 to 10000000",
+    ),
+    "QUERY_TIMEOUT_SECONDS": Variable(
+        "query_timeout_seconds",
+        _whole_number(1, 3_600),
+        "a whole number of seconds from 1 to 3600",
     ),
     "READ_TOKEN": Variable(
         "read_token",

@@ -39,7 +39,7 @@ def sql_strings(source: str) -> list[str]:
 
 def is_statement(text: str) -> bool:
     """Whether SQLite takes it for a statement, or for the beginning of one."""
-    if " " not in text.strip():
+    if " " not in text.strip() or text.startswith("--"):  # one word, or a command-line option
         return False
     with closing(sqlite3.connect(":memory:")) as database:
         try:
@@ -126,7 +126,12 @@ def test_the_readme_names_every_table_and_column(tmp_path: Path) -> None:
         documented.setdefault(table, []).extend(re.findall(r"`(\w+)`", columns))
     with closing(connect(tmp_path)) as database:
         migrate(database, SQL)
-        tables = [name for kind, name, _, _ in list_schema(database) if kind == "table"]
+        tables = [
+            name
+            for schema in ("main", "index_file")
+            for kind, name, _, _ in list_schema(database, schema)
+            if kind == "table"
+        ]
         found = {
             table: [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
             for table in tables
@@ -176,21 +181,22 @@ def test_what_the_readme_types_into_the_shell_works(shell: str, tmp_path: Path) 
     with closing(connect(tmp_path)) as database:
         migrate(database, SQL)
     typed = "".join(re.findall(r"```sql\n(.*?)```", _section("Look at a database"), re.DOTALL))
+    typed = typed.replace("data/app.db", str(tmp_path / "workbench.db"))
     command = [shell, "-bail", "-readonly", str(tmp_path / "workbench.db")]
     done = subprocess.run(
         command, input=typed, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "SEARCH messages USING INDEX messages_by_from" in done.stdout
+    assert "SEARCH indexed_message USING PRIMARY KEY (from_msisdn=?" in done.stdout
 
 
 @pytest.mark.parametrize("name", Queries.__struct_fields__)
 def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     text = (SQL / "queries" / f"{name}.sql").read_text("utf-8")
     values = dict.fromkeys(re.findall(r":\w+", text), "0")
-    values |= {":batch": "'[]'", ":message_ids": "'[]'"}
+    values |= {":batch": "'[]'", ":message_ids": "'[]'", ":uri": "':memory:'"}
     lines = [f'.parameter set {parameter} "{value}"' for parameter, value in values.items()]
-    schema = (SQL / "schema.sql").read_text("utf-8")
+    schema = "".join((SQL / file).read_text("utf-8") for file in ("schema.sql", "index.sql"))
     done = subprocess.run(
         [shell, "-bail", ":memory:"],
         input="\n".join([schema, *lines, text]),

@@ -14,6 +14,10 @@ class StoreError(Exception):
     """The database did not do it; nothing of it is half done. The text holds no message's data."""
 
 
+class QueryTimeout(StoreError):
+    """A read was stopped because it took too long; nothing is wrong with the database."""
+
+
 class Outcome(Enum):
     """What became of a message that is now on stable storage."""
 

@@ -12,25 +12,40 @@ _PACKAGE = Path(__file__).parent.parent
 class Queries(msgspec.Struct, frozen=True, kw_only=True):
     """Every query of the service, as the text of its file."""
 
+    attach: str
     begin_read: str
     begin_write: str
-    count_messages: str
-    count_messages_from: str
-    count_messages_from_to: str
-    count_messages_of_sender: str
-    count_messages_to: str
+    checkpoint: str
+    count_by_from: str
+    count_by_text: str
+    count_by_to: str
+    count_by_ts: str
     create_migrations: str
+    estimate_text: str
     find_messages: str
+    find_slice: str
+    index_by_from: str
+    index_by_text: str
+    index_by_to: str
+    index_by_ts: str
+    index_recipients: str
+    index_senders: str
+    index_totals: str
     insert_messages: str
     list_migrations: str
-    page_messages: str
-    page_messages_from: str
-    page_messages_from_to: str
-    page_messages_to: str
+    page_by_from: str
+    page_by_text: str
+    page_by_to: str
+    page_by_ts: str
     read_connection: str
+    read_indexed: str
+    read_message_id: str
     read_totals: str
+    record_indexed: str
     record_migration: str
     top_senders: str
+    total_of_recipient: str
+    total_of_sender: str
     write_probe: str
 
 

@@ -8,9 +8,10 @@ PRAGMA journal_mode = WAL;
 -- A commit returns after fdatasync: what is acknowledged survives the loss of power.
 PRAGMA synchronous = FULL;
 
--- The commit that takes the log past this many pages (4 KiB each, 16 MiB in all) writes them back
--- to the database. Fewer: more of that work. More: less often, but the commit waits longer.
-PRAGMA wal_autocheckpoint = 4000;
+-- The service moves the log's pages into the database twice a second, while nobody waits for it.
+-- Only where that can't keep up does the commit that takes the log past this many pages (of 4 KiB,
+-- so 64 MiB) do it, and wait.
+PRAGMA wal_autocheckpoint = 16000;
 
 -- After a checkpoint, a log that a long reader made grow is cut back to 64 MiB.
 PRAGMA journal_size_limit = 67108864;

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from service.store.sqlite import describe_driver
+from service.store.sqlite_connection import describe_driver
 from tests.bench.load import Result, find_wrk, run_wrk, write_requests
 from tests.bench.targets import CEILING, PORT, SERVICE, Target, running
 

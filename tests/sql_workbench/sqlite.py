@@ -12,19 +12,15 @@ import msgspec
 from service.errors import DatabaseError
 from service.store.migrate import load_migrations
 from service.store.queries import load_queries
-from service.store.sqlite import (  # type: ignore[attr-defined] # driver is imported there
-    describe_driver,
-    driver,
-    split_statements,
-)
+from service.store.sqlite_connection import describe_driver, driver, split_statements
 from tests.sql_workbench.dialect import Broken, Described, Query
 
 _commented = re.compile(
     r"(?P<comment>(?:^--[^\n]*\n)*)^(?P<definition>CREATE .*);", re.MULTILINE | re.DOTALL
 )
 
-JSON_ARRAYS = ("batch", "message_ids")
-"""The parameters that are lists; all others may be 0."""
+SAMPLES = {"batch": "[]", "message_ids": "[]", "uri": "file::memory:"}
+"""The parameters that can't be 0."""
 
 SCHEMA_HEADER = """\
 -- What the migrations add up to. `just sql` writes this file, and the service never reads it: to
@@ -43,7 +39,7 @@ class Sqlite:
         with tempfile.TemporaryDirectory() as scratch, closing(connect(Path(scratch))) as database:
             migrate(database, folder)
             schema = write_schema(database, read_comments(folder))
-            indexes = {name for kind, name, _, _ in list_schema(database) if kind == "index"}
+            indexes = set(list_indexes(database))
             return Described(
                 schema, frozenset(indexes), [ask(database, *item) for item in queries.items()]
             )
@@ -62,6 +58,17 @@ def migrate(database: Any, folder: Path) -> None:
                 database.execute(statement).fetchall()
         except (driver.Error, driver.Warning) as error:
             raise DatabaseError(f"{name}: {error}") from error
+    attach_index(database, folder)
+
+
+def attach_index(database: Any, folder: Path) -> None:
+    """Make an index file beside the database, and put it where the queries look for it."""
+    path = f"{database.execute('PRAGMA database_list').fetchone()[2]}-index"
+    with closing(driver.connect(path, isolation_level=None)) as index:
+        for file in ("index_connection.sql", "index.sql"):
+            for statement in split_statements((folder / file).read_text("utf-8")):
+                index.execute(statement).fetchall()
+    database.execute("ATTACH DATABASE ? AS index_file", [path])
 
 
 def read_definitions(folder: Path) -> dict[str, str]:
@@ -93,7 +100,7 @@ class Recorder(dict[str, Any]):
     """Gives every parameter a value that changes nothing, and knows afterwards which there were."""
 
     def __missing__(self, name: str) -> Any:
-        self[name] = "[]" if name in JSON_ARRAYS else 0
+        self[name] = SAMPLES.get(name, 0)
         return self[name]
 
 
@@ -122,15 +129,27 @@ def write_schema(database: Any, comments: dict[str, str]) -> str:
     return "\n".join(groups)
 
 
-def list_schema(database: Any) -> list[tuple[str, str, str, str]]:
+def list_schema(database: Any, schema: str = "main") -> list[tuple[str, str, str, str]]:
     """(kind, name, table, sql) of what has been created, in that order, without SQLite's own."""
     definitions: list[tuple[str, str, str, str]] = database.execute(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_schema"  # noqa: S608
         " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
         " AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')"
         " ORDER BY rowid"
     ).fetchall()
     return definitions
+
+
+def list_indexes(database: Any) -> list[str]:
+    """The names of the indexes that have been created, in both files."""
+    return [
+        name
+        for (name,) in database.execute(
+            "SELECT name FROM (SELECT * FROM sqlite_schema"
+            " UNION ALL SELECT * FROM index_file.sqlite_schema)"
+            " WHERE type = 'index' AND sql IS NOT NULL"
+        )
+    ]
 
 
 def write_rows(database: Any, table: str) -> Iterator[str]:

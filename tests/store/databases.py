@@ -14,10 +14,8 @@ from typing import Any, Protocol
 
 from service.store.port import Store
 from service.store.queries import sql_folder
-from service.store.sqlite import (  # type: ignore[attr-defined] # driver is imported there
-    SqliteStore,
-    driver,
-)
+from service.store.sqlite import SqliteStore
+from service.store.sqlite_connection import driver
 
 
 class Database(Protocol):

@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.migrate import Migration, choose_pending, load_migrations
-from service.store.sqlite import split_statements
+from service.store.sqlite_connection import split_statements
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
 

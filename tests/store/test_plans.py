@@ -33,9 +33,14 @@ def full_database(
         migrate(database, SQL)
         batch = msgspec.json.encode(random_messages()).decode()
         database.execute(queries().insert_messages, {"batch": batch, "created_at": 0})
-        database.execute(queries().read_totals).fetchall()
+        slice_of_all = {"after_seq": 0, "last_seq": MESSAGES}
+        for name in Queries.__struct_fields__:
+            if name.startswith("index_"):
+                database.execute(getattr(queries(), name), slice_of_all)
         database.execute("PRAGMA optimize = 0x10002" if "optimize" in request.param else "ANALYZE")
-        assert database.execute("SELECT count(*) > 3 FROM sqlite_stat1").fetchone() == (1,)
+        assert database.execute("SELECT count(*) > 3 FROM index_file.sqlite_stat1").fetchone() == (
+            1,
+        )
         yield database
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store import sqlite
+from service.store import sqlite_connection
 from service.store.port import Filter, Outcome, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
@@ -118,16 +118,16 @@ async def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     await store.open()
     await store.insert([message("a")])
     await store.close()
-    assert _names(tmp_path) == [name]
+    assert sorted(_names(tmp_path)) == [name, f"{name}-index"]
 
 
-async def test_closing_leaves_one_file(tmp_path: Path) -> None:
+async def test_closing_leaves_no_log(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.db")
     await store.open()
     await store.insert([message("a")])
     await store.totals()
     await store.close()
-    assert _names(tmp_path) == ["store.db"]
+    assert sorted(_names(tmp_path)) == ["store.db", "store.db-index"]
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(
@@ -201,9 +201,11 @@ def test_a_version_that_can_corrupt_a_database_is_warned_of(
 ) -> None:
     text = ".".join(map(str, version))
     monkeypatch.setattr(
-        sqlite, "driver", SimpleNamespace(sqlite_version=text, sqlite_version_info=version)
+        sqlite_connection,
+        "driver",
+        SimpleNamespace(sqlite_version=text, sqlite_version_info=version),
     )
-    warning = sqlite.warn_of_driver()
+    warning = sqlite_connection.warn_of_driver()
     assert (warning is None) == is_sound
     assert is_sound or text in str(warning)
 

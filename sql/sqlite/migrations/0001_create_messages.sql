@@ -1,4 +1,5 @@
--- Messages, each stored once, and the counts that GET /stats shows.
+-- Messages, each stored once. Nothing here serves reading: what is written here is waited for, and
+-- every further index would cost it a page of 4 KiB a message. index.sql has the rest.
 
 -- seq is the order of commits, and never reused. Instants (ts, created_at) are microseconds since
 -- 1970-01-01T00:00:00Z. text_folded is the text without its case, as `q` searches it, and NULL
@@ -13,48 +14,6 @@ CREATE TABLE messages (
     text_folded TEXT,
     created_at INTEGER NOT NULL
 ) STRICT;
-
--- The order of GET /messages, alone and for one sender or recipient.
-CREATE INDEX messages_by_ts ON messages (ts, message_id);
-
-CREATE INDEX messages_by_from ON messages (from_msisdn, ts, message_id);
-
-CREATE INDEX messages_by_to ON messages (to_msisdn, ts, message_id);
-
--- Counts are kept by triggers in the inserting transaction, so that nobody ever counts.
-CREATE TABLE senders (
-    from_msisdn TEXT PRIMARY KEY,
-    messages INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX senders_by_messages ON senders (messages DESC, from_msisdn);
-
--- One row.
-CREATE TABLE totals (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    messages INTEGER NOT NULL,
-    senders INTEGER NOT NULL,
-    first_ts INTEGER,
-    last_ts INTEGER
-) STRICT;
-
-INSERT INTO totals (id, messages, senders) VALUES (1, 0, 0);
-
-CREATE TRIGGER count_message AFTER INSERT ON messages
-BEGIN
-    INSERT INTO senders (from_msisdn, messages) VALUES (NEW.from_msisdn, 1)
-    ON CONFLICT (from_msisdn) DO UPDATE SET messages = messages + 1;
-    UPDATE totals
-    SET messages = messages + 1,
-        first_ts = min(ifnull(first_ts, NEW.ts), NEW.ts),
-        last_ts = max(ifnull(last_ts, NEW.ts), NEW.ts)
-    WHERE id = 1;
-END;
-
-CREATE TRIGGER count_sender AFTER INSERT ON senders
-BEGIN
-    UPDATE totals SET senders = senders + 1 WHERE id = 1;
-END;
 
 -- One row, rewritten by the readiness probe to prove that the database takes writes.
 CREATE TABLE probe (

@@ -1,9 +1,28 @@
--- The ten senders with most messages.
+-- The ten senders with most messages: of those without a message in the tail the ten first, and all
+-- of those with one.
 --
--- Parameters: none
--- Rows:       from_msisdn, messages; by messages, most first, then by number
--- Index:      senders_by_messages, in its own order
-SELECT from_msisdn, messages
-FROM senders
-ORDER BY messages DESC, from_msisdn
+-- Parameters: :indexed_seq  how far the index is (read_indexed, in the same snapshot)
+-- Rows:       from_msisdn, message_count; by count, most first, then by number
+-- Index:      senders_by_message_count, in its order; the primary key of senders for the senders of
+--             the tail; the primary key of messages for the tail
+WITH tail AS MATERIALIZED (
+    SELECT from_msisdn, count(*) AS message_count
+    FROM messages
+    WHERE seq > :indexed_seq
+    GROUP BY from_msisdn
+),
+top AS (
+    SELECT from_msisdn, message_count
+    FROM senders
+    WHERE from_msisdn NOT IN (SELECT from_msisdn FROM tail)
+    ORDER BY message_count DESC, from_msisdn
+    LIMIT 10
+)
+SELECT from_msisdn, message_count FROM top
+UNION ALL
+SELECT
+    tail.from_msisdn,
+    tail.message_count + ifnull(senders.message_count, 0)
+FROM tail LEFT JOIN senders USING (from_msisdn)
+ORDER BY message_count DESC, from_msisdn
 LIMIT 10;

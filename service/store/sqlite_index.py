@@ -1,0 +1,154 @@
+"""Keeps the index file a few milliseconds behind the messages, in a thread of its own.
+
+The index is what reads need to be fast, and it costs several times what storing a message does. A
+webhook does not wait for it: messages are stored and answered, and taken into the index in slices
+afterwards. Reads look at the index, and at the messages that it does not have yet.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from service.store.port import StoreError
+from service.store.queries import Queries
+from service.store.sqlite_connection import Options, Pool, driver, execute_all
+
+SUFFIX = "-index"
+SLICE_MESSAGES = 5_000
+PAUSE_SECONDS = 0.2
+"""Between two slices. Under load it makes them large, and their messages cost less each."""
+
+LOOK_SECONDS = 1.0
+"""How often it looks for messages that another process has stored."""
+
+EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 1}
+"""NORMAL: the loss of power may cost the last slices, which are then made again, and no more."""
+
+
+def index_path(database: Path) -> Path:
+    """The index file of a database, beside it."""
+    return database.with_name(database.name + SUFFIX)
+
+
+class Indexer:
+    """Writes the index file of one database. `open` it, `start` it, `close` it."""
+
+    def __init__(self, database: Path, folder: Path, queries: Queries) -> None:
+        self._path = index_path(database)
+        self._queries = queries
+        self._index_sql = (folder / "index.sql").read_text("utf-8")
+        self._digest = hashlib.sha256(self._index_sql.encode()).hexdigest()
+        self._steps = (
+            queries.index_by_ts,
+            queries.index_by_from,
+            queries.index_by_to,
+            queries.index_senders,
+            queries.index_recipients,
+            queries.index_totals,
+            # Last: the search index writes what it has gathered when another statement begins.
+            queries.index_by_text,
+        )
+        options = Options(
+            uri=f"{self._path.absolute().as_uri()}?mode=rwc",
+            settings_sql=(folder / "index_connection.sql").read_text("utf-8"),
+            expected=EXPECTED_SETTINGS,
+            attached_uri=f"{database.absolute().as_uri()}?mode=ro",
+            is_background=True,
+        )
+        self._pool = Pool(1, options, queries)
+        self._stored = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: str | None = None
+        """Why the index does not follow, while it does not."""
+
+    async def open(self) -> None:
+        """Make the index file, or make it anew where it is not the index of this database."""
+        try:
+            is_usable = await self._pool.run(self._prepare)
+        except StoreError:
+            is_usable = False
+        if not is_usable:
+            await self._pool.close()
+            self._remove()
+            await self._pool.run(self._prepare)
+
+    def start(self) -> None:
+        """Begin to follow; needs a running event loop."""
+        self._task = asyncio.create_task(self._follow(), name="indexer")
+
+    def notify(self) -> None:
+        """Messages have been stored."""
+        self._stored.set()
+
+    async def index_all(self) -> None:
+        """Return when every message stored so far is in the index; raises StoreError."""
+        while await self._pool.run(self._index_slice):
+            pass
+
+    async def close(self) -> None:
+        """Stop after the slice in hand; safe to call twice."""
+        self._closing.set()
+        self._stored.set()
+        if self._task is not None:
+            await self._task
+        await self._pool.close()
+
+    async def _follow(self) -> None:
+        while not self._closing.is_set():
+            await self._catch_up()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stored.wait(), LOOK_SECONDS)
+            self._stored.clear()
+
+    async def _catch_up(self) -> None:
+        try:
+            while await self._pool.run(self._index_slice) and not self._closing.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), PAUSE_SECONDS)
+            self.trouble = None
+        except StoreError as error:
+            # Reads stay right, and get slower with every message that the index lacks.
+            self.trouble = str(error)
+
+    def _prepare(self, connection: sqlite3.Connection) -> bool:
+        """Whether the index is that of this database and this code; an empty file is made so."""
+        connection.execute(self._queries.begin_write)
+        try:
+            seq, message_id, digest = connection.execute(self._queries.read_indexed).fetchone()
+        except driver.OperationalError:
+            execute_all(connection, self._index_sql)
+            self._record(connection, 0, "")
+            connection.commit()
+            return True
+        found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
+        connection.rollback()
+        return bool(digest == self._digest and message_id == (found[0] if found else ""))
+
+    def _index_slice(self, connection: sqlite3.Connection) -> bool:
+        """Take the next slice into the index, if there is one.
+
+        How far the index is gets read under the write lock: another process may index, too.
+        """
+        connection.execute(self._queries.begin_write)
+        after_seq = connection.execute(self._queries.read_indexed).fetchone()[0]
+        limits = {"after_seq": after_seq, "limit": SLICE_MESSAGES}
+        last = connection.execute(self._queries.find_slice, limits).fetchone()
+        if last is None:
+            connection.rollback()
+            return False
+        for step in self._steps:
+            connection.execute(step, {"after_seq": after_seq, "last_seq": last[0]})
+        self._record(connection, *last)
+        connection.commit()
+        return True
+
+    def _record(self, connection: sqlite3.Connection, seq: int, message_id: str) -> None:
+        record = {"seq": seq, "message_id": message_id, "digest": self._digest}
+        connection.execute(self._queries.record_indexed, record)
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,101 @@
+"""Which query answers a read: a filter can be served from several sides, and one is the shortest.
+
+Every function runs in the thread of a read connection, inside one snapshot.
+"""
+
+import sqlite3
+from typing import Any
+
+from service.store.port import Filter, Position, Row, Totals
+from service.store.queries import Queries
+
+PART_CHARACTERS = 3
+"""by_text finds parts of this length, and so no shorter text."""
+
+FEW_MESSAGES = 10_000
+"""Of a text that more messages have, a page is found sooner by looking at messages in their order
+than by finding and sorting all that have it."""
+
+Parameters = dict[str, Any]
+
+
+class Reads:
+    """Reads one snapshot: that of the index first, so that the messages hold all that it has."""
+
+    def __init__(self, connection: sqlite3.Connection, queries: Queries, chosen: Filter) -> None:
+        self._connection = connection
+        self._queries = queries
+        self._chosen = chosen
+        self._parameters: Parameters = {
+            "from_msisdn": chosen.from_msisdn,
+            "to_msisdn": chosen.to_msisdn,
+            "since": chosen.since,
+            "until": chosen.until,
+            "q": chosen.q_folded,
+            "match": match_parts(chosen.q_folded),
+            "indexed_seq": connection.execute(queries.read_indexed).fetchone()[0],
+        }
+
+    def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
+        """See `store.port.Store.page`."""
+        since = Position(self._chosen.since, "")
+        start = since if after is None else max(since, after)
+        parameters = self._parameters | {
+            "after_ts": start.ts,
+            "after_message_id": start.message_id,
+            "limit": limit,
+            "offset": offset,
+        }
+        sizes = self._sizes()
+        if sizes.get("by_text", 0) > FEW_MESSAGES:
+            del sizes["by_text"]
+        sql = getattr(self._queries, "page_" + min(sizes, key=sizes.__getitem__, default="by_ts"))
+        return [Row(*row) for row in self._connection.execute(sql, parameters).fetchall()]
+
+    def count(self) -> int:
+        """How many messages the filter has."""
+        chosen, queries = self._chosen, self._queries
+        if chosen == Filter():
+            return self._one(queries.read_totals)
+        if chosen == Filter(from_msisdn=chosen.from_msisdn):
+            return self._one(queries.total_of_sender)
+        if chosen == Filter(to_msisdn=chosen.to_msisdn):
+            return self._one(queries.total_of_recipient)
+        sizes = self._sizes()
+        return self._one(
+            getattr(queries, "count_" + min(sizes, key=sizes.__getitem__, default="by_ts"))
+        )
+
+    def totals(self) -> Totals:
+        """See `store.port.Store.totals`."""
+        counts = self._connection.execute(self._queries.read_totals, self._parameters).fetchone()
+        messages, senders, first_ts, last_ts = counts
+        top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
+        return Totals(messages, senders, first_ts, last_ts, top)
+
+    def _sizes(self) -> dict[str, int]:
+        """By side of the index that can serve the filter: how many messages it would look at."""
+        sizes = {}
+        if self._chosen.from_msisdn is not None:
+            sizes["by_from"] = self._one(self._queries.total_of_sender)
+        if self._chosen.to_msisdn is not None:
+            sizes["by_to"] = self._one(self._queries.total_of_recipient)
+        if self._parameters["match"]:
+            few = {"limit": FEW_MESSAGES + 1}
+            sizes["by_text"] = self._one(self._queries.estimate_text, few)
+        return sizes
+
+    def _one(self, sql: str, more: Parameters | None = None) -> int:
+        return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
+
+
+def match_parts(q_folded: str) -> str:
+    """The expression that finds, in by_text, all that have every part of `q_folded`.
+
+    Empty where it is too short to have one. A text may have all parts and not the whole.
+    """
+    parts = {
+        q_folded[start : start + PART_CHARACTERS]
+        for start in range(len(q_folded) - PART_CHARACTERS + 1)
+    }
+    return " AND ".join('"' + part.replace('"', '""') + '"' for part in sorted(parts))

@@ -1,0 +1,20 @@
+-- Settings of the connection that writes the index file, run once when it opens.
+
+PRAGMA journal_mode = WAL;
+
+-- The index can be made again from the messages, so that it waits for the disk at checkpoints only:
+-- the loss of power may cost its last transactions, but never its consistency.
+PRAGMA synchronous = NORMAL;
+
+PRAGMA wal_autocheckpoint = 4000;
+
+PRAGMA journal_size_limit = 67108864;
+
+PRAGMA busy_timeout = 5000;
+
+-- 32 MiB of pages: a slice of messages is spread over many.
+PRAGMA cache_size = -32768;
+
+PRAGMA temp_store = MEMORY;
+
+PRAGMA mmap_size = 0;

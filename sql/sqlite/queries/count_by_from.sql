@@ -1,0 +1,34 @@
+-- How many messages one sender has in a range, to one recipient, or with a text, one by one.
+--
+-- Parameters: :from_msisdn
+--             :to_msisdn    NULL for any
+--             :since, :until   since <= ts < until, in microseconds since 1970
+--             :q            part of the text, folded; '' for any
+--             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
+-- Rows:       one: message_count
+-- Index:      the primary key of by_from; the primary key of messages for the tail and the texts
+SELECT (
+    SELECT count(*)
+    FROM by_from AS indexed_message
+    WHERE from_msisdn = :from_msisdn
+        AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
+        AND ts >= :since
+        AND ts < :until
+        AND (
+            :q = ''
+            OR EXISTS (
+                SELECT 1 FROM messages
+                WHERE messages.seq = indexed_message.seq
+                    AND instr(ifnull(text_folded, text), :q) > 0
+            )
+        )
+) + (
+    SELECT count(*)
+    FROM messages
+    WHERE seq > :indexed_seq
+        AND from_msisdn = :from_msisdn
+        AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
+        AND ts >= :since
+        AND ts < :until
+        AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+) AS message_count;
