@@ -32,7 +32,7 @@ WEBHOOK_RESULTS = (
     "too_large",
     "unavailable",
 )
-DATABASE_FILES = {"main": "", "wal": "-wal"}
+DATABASE_FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"}
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1.0)
