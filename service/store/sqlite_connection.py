@@ -4,9 +4,10 @@ import asyncio
 import os
 import re
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
@@ -216,5 +217,7 @@ def _configure(connection: sqlite3.Connection, options: Options, queries: Querie
         raise StoreError(f"connection.sql did not take: {found}, not {options.expected}")
     if options.attached_uri:
         connection.execute(queries.attach, {"uri": options.attached_uri})
-    if options.is_background and hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
+    if options.is_background and sys.platform == "linux":
+        # Only there a thread has a priority of its own; where it is refused, all have the same.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
