@@ -4,6 +4,7 @@
     python -m service migrate     bring the database up to date, and end
     python -m service send …      sign messages and send them to a running service (send --help)
     python -m service import …    store messages from files (import --help)
+    python -m service export …    write messages to a file or standard output (export --help)
 
 The environment variables are those of the README. Exit code 2: a value makes no sense; 1: the
 service could not start.
@@ -59,7 +60,17 @@ def _import(arguments: list[str]) -> int:
     return import_(arguments)
 
 
-PROGRAMS: dict[str, Callable[[list[str]], int]] = {"send": _send, "import": _import}
+def _export(arguments: list[str]) -> int:
+    from service.export.command import main as export
+
+    return export(arguments)
+
+
+PROGRAMS: dict[str, Callable[[list[str]], int]] = {
+    "send": _send,
+    "import": _import,
+    "export": _export,
+}
 """What takes arguments, and has a --help that says so."""
 
 

@@ -9,6 +9,7 @@ from service.logs import Log
 from service.metrics import Metrics
 from service.middleware import RequestObserver
 from service.routes.authorization import RequireToken
+from service.routes.export import Export
 from service.routes.messages import Messages
 from service.routes.observe import Exposition, Live, Ready
 from service.routes.stats import StatsOfMessages
@@ -17,7 +18,15 @@ from service.settings import Settings
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import describe_driver, warn_of_driver
 
-PATHS = ("/webhook", "/messages", "/stats", "/health/live", "/health/ready", "/metrics")
+PATHS = (
+    "/webhook",
+    "/messages",
+    "/messages/export",
+    "/stats",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+)
 
 
 class ExactRoute(Route):
@@ -61,6 +70,7 @@ class Application:
         return [
             ExactRoute("/webhook", webhook, methods=["POST"]),
             ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
+            ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
             ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
             ExactRoute("/health/live", Live(), methods=["GET"]),
             ExactRoute("/health/ready", ready, methods=["GET"]),

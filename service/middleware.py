@@ -5,7 +5,6 @@ import itertools
 import re
 import secrets
 import time
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,13 +86,20 @@ def fresh_request_id() -> bytes:
 
 
 async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:
-    if line.status:
-        # The head is out: all that is left is to cut the connection, which raising does.
-        line.exception = format_exception(error)
-        raise error
     if isinstance(error, ClientLeft):
         line.status = error.status
         return
+    status, detail, headers = _refusal(error, line)
+    if line.status:
+        # The head is out: all that is left is to cut the connection, which raising does. The line
+        # and the metrics tell how it ended, not how it began.
+        line.status = status
+        raise error
+    await send_json(send, status, encode({"detail": detail}), headers)
+
+
+def _refusal(error: BaseException, line: RequestLine) -> tuple[int, str, Headers]:
+    """The status, detail and headers to answer; the line gets what is not for the client."""
     if isinstance(error, asyncio.CancelledError):
         # The server's deadline for a graceful stop: the client is told to come again.
         error = Unavailable("the service is stopping")
@@ -103,18 +109,13 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
         line.exception = f"{format_exception(error)}: {error}"
         error = Unavailable("the database does not answer")
     if isinstance(error, RequestError):
-        await _send_error(send, error.status, error.detail, error.headers)
-    elif isinstance(error, HTTPException):
+        return error.status, error.detail, error.headers
+    if isinstance(error, HTTPException):
         fields = (error.headers or {}).items()
         headers = [(name.lower().encode(), value.encode()) for name, value in fields]
-        await _send_error(send, error.status_code, error.detail, headers)
-    else:
-        line.exception = format_exception(error)
-        await _send_error(send, 500, "internal error", ())
-
-
-async def _send_error(send: Send, status: int, detail: str, headers: Any) -> None:
-    await send_json(send, status, encode({"detail": detail}), headers)
+        return error.status_code, error.detail, headers
+    line.exception = format_exception(error)
+    return 500, "internal error", ()
 
 
 def _level(status: int) -> str:

@@ -34,6 +34,9 @@ KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 7
 """How long a stop waits for requests under way: with what closing takes, it stays within 10 s."""
 
+TAKE_SECONDS = 30
+"""How long a client may take nothing of an answer that waits for it."""
+
 LINGER_SECONDS = 2
 """How long a client that was refused has to read why."""
 
@@ -52,6 +55,8 @@ class Phase(enum.Enum):
 class DeadlineProtocol(HttpToolsProtocol):
     """HTTP/1.1, where the head and the body of a request have deadlines, and the head a bound.
 
+    So has an answer that is too large for the buffers between here and the client.
+
     A request that arrives in one piece, as most do, never starts a timer.
     """
 
@@ -62,13 +67,29 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._timed: Phase | None = None
         self._timer: TimerHandle | None = None
+        self._take_timer: TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         self._refused = False
         self._unparsed = self._parsed = b""
         self._set_timer(Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
+        self._stop_expecting()
         super().connection_lost(exc)
+        # uvicorn tells the last request of the pipeline alone, which may not have begun.
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_taking(sys.maxsize, 0)
+
+    def resume_writing(self) -> None:
+        self._stop_expecting()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -175,6 +196,32 @@ class DeadlineProtocol(HttpToolsProtocol):
             part = self._receiving.name.lower()
             self._refuse(408, f"the request's {part} must arrive within {self._receiving.value} s")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _expect_taking(self, bytes_before: int, deadline: float) -> None:
+        """Cut the connection when the bytes that wait for the client do not become fewer in time.
+
+        Only waiting for them to be few would cut off a client that is slow, and would never cut
+        off one that is gone: closing a connection waits for what is still to be sent.
+        """
+        bytes_now, now = self.transport.get_write_buffer_size(), self.loop.time()
+        if bytes_now < bytes_before:
+            deadline = now + TAKE_SECONDS
+        if now < deadline:
+            self._take_timer = self.loop.call_later(
+                TAKE_SECONDS / 10, self._expect_taking, bytes_now, deadline
+            )
+        else:
+            self.logger.warning("Cut off: the client took nothing for %s s", TAKE_SECONDS)
+            self.transport.abort()
+
+    def _stop_expecting(self) -> None:
+        if self._take_timer is not None:
+            self._take_timer.cancel()
+            self._take_timer = None
+
     def _refuse_head(self) -> None:
         self._refuse(431, "the request's head must have at most 32 KiB")
 
@@ -226,6 +273,8 @@ class JoiningTransport(asyncio.Transport):
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
+        self.get_write_buffer_size = transport.get_write_buffer_size  # type: ignore[method-assign]
+        self.abort = transport.abort  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._parts:

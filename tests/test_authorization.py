@@ -10,7 +10,7 @@ from tests.support import Service, message, running
 pytestmark = pytest.mark.anyio
 
 TOKEN = "a.Read-Token_1~2+3/4=="
-PROTECTED = ("/messages", "/stats", "/metrics")
+PROTECTED = ("/messages", "/messages/export", "/stats", "/metrics")
 
 
 @pytest.fixture

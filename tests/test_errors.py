@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 ALLOWED = {
     "/webhook": {"POST"},
     "/messages": {"GET", "HEAD"},
+    "/messages/export": {"GET", "HEAD"},
     "/stats": {"GET", "HEAD"},
     "/health/live": {"GET", "HEAD"},
     "/health/ready": {"GET", "HEAD"},

@@ -1,0 +1,90 @@
+"""The command line of `python -m service export`."""
+
+import argparse
+from pathlib import Path, PurePath
+from typing import NoReturn
+
+from service.errors import InvalidParameter
+from service.parameters import FILTERS, read_filter
+from service.store.port import Filter
+from service.stream import CSV, FORMATS, NDJSON, Format
+
+STANDARD_OUTPUT = "-"
+
+DESCRIPTION = """\
+Write all messages, or those that the filters choose, to a file or to standard output, oldest first.
+"""
+EPILOG = """\
+The database is that of DATABASE_URL or DATABASE_URL_FILE; the service may be running. The export
+walks by cursor, not in one snapshot: each message that was there when it began comes exactly once,
+and of those that arrive meanwhile, those whose ts lies ahead of it.
+
+exit code: 0 when all of it is written, and only then; 1 when the database or the output failed, 2
+for bad arguments, 130 after Ctrl-C and 143 after SIGTERM. FILE appears, or replaces the one of that
+name, when it is whole; standard output can hold a part, and only the exit code tells.
+"""
+
+
+class Options(argparse.Namespace):
+    """What the command line asks for."""
+
+    form: Format
+    output: str
+    """A path, or - for standard output."""
+    chosen: Filter
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"export: {message}\n")
+
+
+def parse(arguments: list[str]) -> Options:
+    """The options. Raises SystemExit(2) after one line that says what is wrong."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    texts = {name: given[name] for name in FILTERS if given[name] is not None}
+    try:
+        chosen = read_filter(texts)
+    except InvalidParameter as error:
+        parser.error(f"--{error}")
+    output = given["output"]
+    if output != STANDARD_OUTPUT and Path(output).is_dir():
+        parser.error(f"--output must be a file: {output} is a folder")
+    form = FORMATS[given["format"]] if given["format"] else _format_of(output)
+    return Options(form=form, output=output, chosen=chosen)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m service export",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        help="(default: csv where FILE is called so, else ndjson)",
+    )
+    parser.add_argument(
+        "--output",
+        default=STANDARD_OUTPUT,
+        metavar="FILE",
+        help="where to write; .gz is gzip, .zst Zstandard; -: standard output (default: -)",
+    )
+    parser.add_argument("--from", metavar="NUMBER", help="only what this number sent")
+    parser.add_argument("--to", metavar="NUMBER", help="only what was sent to this number")
+    parser.add_argument("--since", metavar="TS", help="only ts >= this: 2026-11-23T12:00:00Z")
+    parser.add_argument("--until", metavar="TS", help="only ts < this")
+    parser.add_argument(
+        "--q", metavar="TEXT", help="only where this is part of the text, whatever the case"
+    )
+    return parser
+
+
+def _format_of(output: str) -> Format:
+    return CSV if ".csv" in PurePath(output.lower()).suffixes[-2:] else NDJSON
