@@ -6,20 +6,24 @@ it. No read lasts longer than one page, so that the database's log can be moved 
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from service.schemas import StoredMessage, format_instant
-from service.store.port import Filter, Position, Row, Store
+from service.schemas import StoredMessage, fold, format_instant
+from service.store.port import Filter, Position, QueryTimeout, Row, Store
 
 PAGE_MESSAGES_FIRST = 500
-PAGE_MESSAGES_MAX = 4_000
+PAGE_MESSAGES_MAX = 2_000
 PAGE_BYTES = 1 << 20
 PAGE_SECONDS = 0.1
 """What a page is made to cost, by what the one before it did; at first it costs little."""
+
+SEARCH_SECONDS_MAX = 1.0
+"""How long the database may look for the next page of a search."""
 
 CSV_FIELDS = ("message_id", "from", "to", "ts", "text")
 
@@ -70,11 +74,17 @@ FORMAT_RULE = " or ".join(FORMATS)
 
 
 class Walk:
-    """All messages that `chosen` has, oldest first, encoded a page at a time."""
+    """All messages that `chosen` has, oldest first, encoded a page at a time.
+
+    A search whose next page is far away would be one long read. It goes on without the database's
+    help: page after page of all messages is read, and looked at here.
+    """
 
     def __init__(self, store: Store, chosen: Filter, form: Format) -> None:
         self._store = store
         self._chosen = chosen
+        self._sieve = ""
+        """What the database does not look for, and is looked for here."""
         self._form = form
         self._head = form.head
         self._after: Position | None = None
@@ -86,11 +96,9 @@ class Walk:
     async def next_chunk(self) -> bytes:
         """The next page; `is_over` tells whether it was the last one. Raises StoreError."""
         begun = time.perf_counter()
-        rows = await self._store.page(self._chosen, self._after, 0, self._page_messages)
+        rows = await self._next_rows()
         # In a thread, as the database is: meanwhile webhooks are served.
-        chunk = self._head + await asyncio.to_thread(self._form.encode, rows)
-        self._head = b""
-        self.messages += len(rows)
+        chunk = await asyncio.to_thread(self._encode, rows)
         self.is_over = len(rows) < self._page_messages
         if not self.is_over:
             self._after = Position(rows[-1].ts, rows[-1].message_id)
@@ -99,8 +107,29 @@ class Walk:
             )
         return chunk
 
+    async def _next_rows(self) -> list[Row]:
+        if self._chosen.q_folded:
+            try:
+                return await self._page(SEARCH_SECONDS_MAX)
+            except QueryTimeout:
+                self._sieve = self._chosen.q_folded
+                self._chosen = self._chosen._replace(q_folded="")
+        return await self._page()
+
+    async def _page(self, seconds_max: float = math.inf) -> list[Row]:
+        return await self._store.page(
+            self._chosen, self._after, 0, self._page_messages, seconds_max
+        )
+
+    def _encode(self, rows: Sequence[Row]) -> bytes:
+        if self._sieve:
+            rows = [row for row in rows if self._sieve in fold(row.text or "")]
+        self.messages += len(rows)
+        head, self._head = self._head, b""
+        return head + self._form.encode(rows)
+
 
 def next_page_messages(messages: int, page_bytes: int, seconds: float) -> int:
     """How many messages the next page should have, by what the last one cost."""
-    share = min(PAGE_BYTES / page_bytes, PAGE_SECONDS / seconds, 2)
+    share = min(2, PAGE_BYTES / max(page_bytes, 1), PAGE_SECONDS / seconds)
     return max(1, min(int(messages * share), PAGE_MESSAGES_MAX))

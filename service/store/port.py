@@ -1,5 +1,6 @@
 """What every database must do for the service. `tests/store/` is its specification."""
 
+import math
 from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -76,9 +77,17 @@ class Store(Protocol):
         ...
 
     async def page(
-        self, chosen: Filter, after: Position | None, offset: int, limit: int
+        self,
+        chosen: Filter,
+        after: Position | None,
+        offset: int,
+        limit: int,
+        seconds_max: float = math.inf,
     ) -> list[Row]:
-        """At most `limit` messages behind `after`, in order, past the first `offset` of them."""
+        """At most `limit` messages behind `after`, in order, past the first `offset` of them.
+
+        Raises QueryTimeout where it takes longer than `seconds_max`, or than any read may.
+        """
         ...
 
     async def page_and_count(

@@ -1,6 +1,7 @@
 """The store on SQLite: one connection that writes, a few that read, and an index beside."""
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -97,10 +98,15 @@ class SqliteStore:
         await self._indexer.index_all()
 
     async def page(
-        self, chosen: Filter, after: Position | None, offset: int, limit: int
+        self,
+        chosen: Filter,
+        after: Position | None,
+        offset: int,
+        limit: int,
+        seconds_max: float = math.inf,
     ) -> list[Row]:
         """See `store.port.Store.page`."""
-        return await self._read(chosen, lambda reads: reads.page(after, offset, limit))
+        return await self._read(chosen, lambda reads: reads.page(after, offset, limit), seconds_max)
 
     async def page_and_count(
         self, chosen: Filter, after: Position | None, offset: int, limit: int
@@ -137,7 +143,9 @@ class SqliteStore:
         ):
             await part.close()
 
-    async def _read(self, chosen: Filter, read: Callable[[Reads], T]) -> T:
+    async def _read(
+        self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf
+    ) -> T:
         def snapshot(connection: sqlite3.Connection) -> T:
             connection.execute(self._queries.begin_read)
             try:
@@ -146,7 +154,7 @@ class SqliteStore:
                 connection.rollback()
 
         pool = self._searchers if chosen.q_folded else self._readers
-        return await pool.run_for(self._timeout_seconds, snapshot)
+        return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)
 
     async def _keep_log_short(self) -> None:
         """Move the log's frames into the database file while nobody waits for it.
