@@ -19,6 +19,8 @@ from service.errors import StartError
 from service.settings import Settings
 
 USAGE_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
+"""As shells give it: 128 and the number of SIGINT."""
 
 
 def main() -> int:
@@ -41,6 +43,8 @@ def main() -> int:
     except StartError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # before the service is there to stop gracefully
+        return INTERRUPTED_EXIT_CODE
     return 0
 
 

@@ -16,8 +16,8 @@ from service.store.queries import Queries
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 
 SUFFIX = "-index"
-SLICE_MESSAGES = 5_000
-PAUSE_SECONDS = 0.2
+SLICE_MESSAGES = 10_000
+PAUSE_SECONDS = 0.4
 """Between two slices. Under load it makes them large, and their messages cost less each."""
 
 LOOK_SECONDS = 1.0
