@@ -11,12 +11,11 @@ from pathlib import Path
 from service.errors import SettingsError
 from service.intake.arguments import Options, parse
 from service.intake.batches import Reader
-from service.intake.pipeline import Pipeline
+from service.intake.pipeline import IndexedStore, Pipeline
 from service.intake.rejects import Rejects, RejectsError
 from service.intake.report import screen, summary
 from service.intake.sources import Valve
 from service.settings import Settings
-from service.store.port import Store
 from service.store.sqlite import SqliteStore
 
 VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "MAX_BODY_BYTES")
@@ -59,7 +58,7 @@ async def _import(options: Options, settings: Settings, rejects: Rejects) -> int
     return _exit_code(pipeline, signals)
 
 
-async def _opened(path: Path) -> Store:
+async def _opened(path: Path) -> IndexedStore:
     store = SqliteStore(path)
     await store.open()
     return store

@@ -1,17 +1,18 @@
-"""The run: one batch is read and decoded while the one before it is stored."""
+"""The run: one batch is decoded while the one before is stored, and others before are indexed."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from service.errors import DatabaseError
 from service.intake.batches import Batch, Reader
+from service.intake.indexing import Indexing
 from service.intake.pace import PAUSE_SECONDS, Pace
 from service.intake.report import Screen, Tally
 from service.intake.sources import Valve
-from service.store.port import Store, StoreError
+from service.store.port import Outcome, Store, StoreError
 
 T = TypeVar("T")
 
@@ -19,12 +20,20 @@ LOCKED_SECONDS_MAX = 300
 """A database that somebody else keeps locked is waited for; who is gone for longer, forgot it."""
 
 
+class IndexedStore(Store, Protocol):
+    """A store that can be asked to index."""
+
+    async def index_all(self) -> None:
+        """Return when all that is stored so far is in the index."""
+        ...
+
+
 class Pipeline:
     """Stores what a reader reads. When `run` ends, `failure` says why not all is stored, if so."""
 
     def __init__(
         self,
-        open_store: Callable[[], Awaitable[Store]],
+        open_store: Callable[[], Awaitable[IndexedStore]],
         reader: Reader,
         valve: Valve,
         shown: Screen,
@@ -36,19 +45,22 @@ class Pipeline:
         self._valve = valve
         self._screen = shown
         self._pace = Pace()
+        self._indexing: Indexing | None = None
         self._is_stopped = False
 
     def stop(self) -> None:
         """Read no more; what has been read is still stored."""
         self._is_stopped = True
         self._valve.shut()
+        if self._indexing is not None:
+            self._indexing.stop()
 
     async def run(self) -> None:
-        """Return when all is stored and can be searched, or soon after `stop`."""
+        """Return when all is stored and indexed, or soon after `stop`."""
         try:
             store = await self._patiently(self._open_store)
             try:
-                await self._store_all(store)
+                await self._fill(store)
             finally:
                 await store.close()
         except (DatabaseError, StoreError) as error:
@@ -56,7 +68,18 @@ class Pipeline:
             if not (self._is_stopped and _is_locked(error)):
                 self.failure = str(error)
 
-    async def _store_all(self, store: Store) -> None:
+    async def _fill(self, store: IndexedStore) -> None:
+        self._indexing = Indexing(lambda: self._patiently(store.index_all))
+        if self._is_stopped:
+            self._indexing.stop()
+        try:
+            await self._store_all(store, self._indexing)
+            self._screen.describe("indexing")
+            await self._indexing.complete()
+        finally:
+            await self._indexing.end()
+
+    async def _store_all(self, store: Store, indexing: Indexing) -> None:
         loop, batches = asyncio.get_running_loop(), self._reader.batches()
         with ThreadPoolExecutor(1) as thread:
             try:
@@ -64,13 +87,14 @@ class Pipeline:
                 while batch is not None:
                     self._reader.batch_lines = self._pace.batch_lines
                     following = loop.run_in_executor(thread, next, batches, None)
-                    _, batch = await asyncio.gather(self._store_batch(store, batch), following)
+                    storing = self._store_batch(store, indexing, batch)
+                    _, batch = await asyncio.gather(storing, following)
             finally:
                 # After an error the thread may still wait for a pipe.
                 self._valve.shut()
         self.failure = self._reader.failure
 
-    async def _store_batch(self, store: Store, batch: Batch) -> None:
+    async def _store_batch(self, store: Store, indexing: Indexing, batch: Batch) -> None:
         for complaint in batch.complaints:
             self._screen.tell(complaint)
         if not batch.messages:
@@ -78,10 +102,11 @@ class Pipeline:
             return
         begun = time.perf_counter()
         outcomes = await self._patiently(lambda: store.insert(batch.messages))
-        self._pace.learn(len(batch.messages), time.perf_counter() - begun)
+        self._pace.learn(len(outcomes), time.perf_counter() - begun)
         self.tally.add(batch, outcomes)
         self._screen.show(self.tally)
-        await asyncio.sleep(PAUSE_SECONDS)
+        created = outcomes.count(Outcome.CREATED)
+        await asyncio.gather(asyncio.sleep(PAUSE_SECONDS), indexing.add(created))
 
     async def _patiently(self, use: Callable[[], Awaitable[T]]) -> T:
         """What `use` returns; tried again where the database is locked, until that takes too long.

@@ -1,5 +1,6 @@
 """Keeps the lines that were rejected, as they were."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,11 +29,14 @@ class Rejects:
                 self._file.write(part + end)
                 self._file.flush()
             except OSError as error:
+                self.close()
                 raise self._failed(error) from error
 
     def close(self) -> None:
+        """What was kept has been written, or `keep` has told."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     def _failed(self, error: OSError | ValueError) -> RejectsError:
         reason = getattr(error, "strerror", None) or error

@@ -60,6 +60,8 @@ class Source(RawIOBase):
         self._is_ours = path != STANDARD_INPUT
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if self._is_ours else 0
         self._valve = valve
+        self.is_empty = True
+        """Until now."""
 
     def readable(self) -> bool:
         return True
@@ -68,6 +70,7 @@ class Source(RawIOBase):
         self.wait()
         count = os.readv(self._descriptor, [buffer])
         self._valve.bytes_read += count
+        self.is_empty = self.is_empty and not count
         return count
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -88,8 +91,8 @@ class Content:
         self._source = Source(path, valve)
         with ExitStack() as stack:
             stack.enter_context(closing(self._source))
-            raw = stack.enter_context(BufferedReader(self._source, CHUNK_BYTES))
-            self._file = stack.enter_context(compression.reading(raw, path))
+            self._raw = stack.enter_context(BufferedReader(self._source, CHUNK_BYTES))
+            self._file = stack.enter_context(compression.reading(self._raw, path))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -106,6 +109,8 @@ class Content:
         """
         while chunk := self._file.read1(CHUNK_BYTES):
             yield chunk
+        if self._file is not self._raw and self._source.is_empty:
+            raise EOFError  # of nothing, gzip and Zstandard make more than nothing
 
     def has_more_within(self, seconds: float) -> bool:
         """Whether the next chunk, or the end, comes in this time, as far as can be told."""
