@@ -9,10 +9,10 @@ from service.store.port import Store
 from tests.store.databases import DATABASES, Database
 
 
-@pytest.fixture(params=DATABASES.values(), ids=[*DATABASES])
+@pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """An empty database."""
-    made: Database = request.param(tmp_path)
+    made: Database = DATABASES[request.param](tmp_path)
     return made
 
 

@@ -1,7 +1,7 @@
 """Where the suite's stores live: an empty database of each kind, and ways to spoil it."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -9,13 +9,20 @@ from contextlib import (
     closing,
     contextmanager,
 )
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
-from service.store.port import Store
+import pytest
+
+from service.schemas import Message
+from service.store import sqlite_reads
+from service.store.port import Outcome, Store
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
+from service.store.sqlite_reads import FEW_MESSAGES
 
 
 class Database(Protocol):
@@ -38,8 +45,38 @@ class Database(Protocol):
         ...
 
 
+class Indexing(Enum):
+    """How far a SQLite store's index is when its messages are read."""
+
+    ALONE = "as far as it gets"
+    NEVER = "all messages are in the tail"
+    BEFORE = "the last batch is in the tail"
+    AFTER = "no message is in the tail"
+
+
+class SteeredStore(SqliteStore):
+    """A SqliteStore whose index is just as far as a test wants it."""
+
+    def __init__(self, path: Path, folder: Path, indexing: Indexing) -> None:
+        super().__init__(path, folder)
+        self._indexing = indexing
+        if indexing is not Indexing.ALONE:
+            self._indexer.start = lambda: None  # type: ignore[method-assign]
+
+    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+        if self._indexing is Indexing.BEFORE:
+            await self.index_all()
+        outcomes = await super().insert(messages)
+        if self._indexing is Indexing.AFTER:
+            await self.index_all()
+        return outcomes
+
+
 class SqliteDatabase:
     """A file, and the service's own SQL but for the time that it waits for a lock."""
+
+    indexing = Indexing.ALONE
+    few_messages = FEW_MESSAGES
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.db"
@@ -50,10 +87,11 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
-        store = SqliteStore(self.path, self.sql)
+        store = SteeredStore(self.path, self.sql, self.indexing)
         await store.open()
         try:
-            yield store
+            with patch.object(sqlite_reads, "FEW_MESSAGES", self.few_messages):
+                yield store
         finally:
             await store.close()
 
@@ -94,4 +132,31 @@ class SqliteDatabase:
             connection.execute("DROP TRIGGER sabotage")
 
 
-DATABASES = {"sqlite": SqliteDatabase}
+class SqliteTail(SqliteDatabase):
+    indexing = Indexing.NEVER
+
+
+class SqliteMixed(SqliteDatabase):
+    indexing = Indexing.BEFORE
+
+
+class SqliteIndexed(SqliteDatabase):
+    indexing = Indexing.AFTER
+
+
+class SqliteCommonTexts(SqliteIndexed):
+    """Every text is taken for one that many messages have."""
+
+    few_messages = 0
+
+
+DATABASES: dict[str, type[SqliteDatabase]] = {
+    "sqlite": SqliteDatabase,
+    "sqlite-tail": SqliteTail,
+    "sqlite-mixed": SqliteMixed,
+    "sqlite-indexed": SqliteIndexed,
+    "sqlite-common-texts": SqliteCommonTexts,
+}
+
+one_of_each_kind = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For tests to which it is the same how far an index is."""

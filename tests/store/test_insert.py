@@ -7,10 +7,10 @@ import pytest
 
 from service.schemas import Message
 from service.store.port import Filter, Outcome, Row, Store, StoreError
-from tests.store.databases import Database
+from tests.store.databases import Database, one_of_each_kind
 from tests.store.messages import NOON, message, row
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_of_each_kind]
 
 CREATED, DUPLICATE, CONFLICT = Outcome.CREATED, Outcome.DUPLICATE, Outcome.CONFLICT
 YEAR_1 = -62_135_596_800_000_000

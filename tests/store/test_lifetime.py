@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from service.store.port import Filter, Outcome, Store, StoreError
-from tests.store.databases import Database
+from tests.store.databases import Database, one_of_each_kind
 from tests.store.messages import message
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_of_each_kind]
 
 THREAD_END_SECONDS = 30
 
