@@ -9,8 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from io import FileIO
 from itertools import pairwise
@@ -18,20 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service import compression
+from service.export.command import main as export
 from service.intake.batches import REASONS_MAX
 from service.intake.command import main
 from service.intake.indexing import MESSAGES_A_ROUND, Indexing
 from service.intake.lines import Piece, split
 from service.intake.pace import BATCH_LINES_MAX, BATCH_LINES_MIN, BATCH_SECONDS, Pace
-from service.schemas import format_instant
+from service.schemas import decode_message, format_instant
 from service.store.port import Filter, Row, StoreError
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
+from tests.model import Model
 from tests.processes import serving
+from tests.strategies import Sent, sent
 from tests.support import ROOT, WAIT_SECONDS, Json, encode, message, wait_until, without
 
 COMMAND = [sys.executable, "-W", "error", "-m", "service", "import"]
@@ -432,6 +436,48 @@ class TestLines:
                 whole += found
         expected = content.split(b"\n")
         assert whole == (expected if expected[-1] else expected[:-1])
+
+
+class TestExport:
+    @pytest.mark.parametrize("suffix", ["ndjson", "ndjson.gz", "ndjson.zst"])
+    @settings(max_examples=10, deadline=None)
+    @given(sets=st.lists(st.lists(sent, max_size=20), min_size=1, max_size=2))
+    def test_what_was_exported_is_imported_as_it_was(
+        self, suffix: str, sets: list[list[Sent]]
+    ) -> None:
+        """Whatever came from files, in any order, with any repetitions and conflicts."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            files = [
+                written(folder / f"{number}.ndjson", [each.content() for each in group])
+                for number, group in enumerate(sets)
+            ]
+            exports = [folder / f"first.{suffix}", folder / f"second.{suffix}"]
+            in_database(folder / "first.db", main, files)
+            in_database(folder / "first.db", export, ["--output", str(exports[0])])
+            in_database(folder / "second.db", main, [str(exports[0])])
+            in_database(folder / "second.db", export, ["--output", str(exports[1])])
+            first, second = (read(path) for path in exports)
+        expected = Model.of(each.row() for group in sets for each in group).rows
+        assert first == second
+        assert [decode_row(line) for line in first.splitlines()] == expected
+
+
+def in_database(database: Path, run: Callable[[list[str]], int], arguments: list[str]) -> None:
+    """Run a command that must succeed, with this database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", f"sqlite:///{database}")
+        assert run(arguments) == 0
+
+
+def read(path: Path) -> bytes:
+    with path.open("rb") as raw:
+        return compression.reading(raw, path.name).read()
+
+
+def decode_row(line: bytes) -> Row:
+    found = decode_message(line)
+    return Row(found.message_id, found.from_msisdn, found.to_msisdn, found.ts, found.text)
 
 
 class TestDamage:
