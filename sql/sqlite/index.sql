@@ -53,6 +53,10 @@ CREATE VIRTUAL TABLE by_text USING fts5 (
 -- How much of a batch is sorted in memory before it is written: 16 MiB. With less, more is merged.
 INSERT INTO by_text (by_text, rank) VALUES ('hashsize', 16777216);
 
+-- Merges eight parts of the index, not four, at a time: a message costs an eighth less, and a search
+-- looks at a few more of them.
+INSERT INTO by_text (by_text, rank) VALUES ('automerge', 8);
+
 -- Counts, so that nobody ever counts all.
 CREATE TABLE senders (
     from_msisdn TEXT PRIMARY KEY,
