@@ -46,12 +46,12 @@ test *ARGS: venv
     @{{ python }} -m pytest "$@"
 
 # Run all that must be green: format, lint, types, import contract, tests
-check: venv
+check: bench-packages
     .venv/bin/ruff format --check .
     .venv/bin/ruff check .
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
-    {{ python }} -m pytest
+    {{ python }} -m pytest -m ""
 
 # Format the code, and repair what the linter can
 format: venv
@@ -62,8 +62,8 @@ format: venv
 sql *ARGS: venv
     @{{ python }} -m tests.sql_workbench "$@"
 
-# Measure durable webhooks a second against the ceiling without storage (needs wrk)
-bench *ARGS: venv
+# Measure against the ceiling, against others and by size: quick, full, ceiling (needs wrk)
+bench *ARGS: bench-packages
     @{{ python }} -m tests.bench "$@"
 
 # Build and start the container with compose; the secrets are made on first use
@@ -99,7 +99,7 @@ image:
     echo "just image needs podman, buildah, or docker with its daemon running." >&2
     exit 1
 
-# Write both lock files from pyproject.toml (just lock --upgrade)
+# Write the lock files from pyproject.toml (just lock --upgrade)
 lock *ARGS: venv
     #!/usr/bin/env sh
     set -eu
@@ -110,6 +110,7 @@ lock *ARGS: venv
     }
     compile "$@" --output-file requirements.txt
     compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
+    compile "$@" --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 
 # Make .venv, or bring it up to date when the project or its lock has changed
 [private]
@@ -147,6 +148,16 @@ venv:
     $pip install --requirement requirements-dev.txt
     $pip install --no-build-isolation --no-deps --editable .
     echo "$wanted" >.venv/installed
+
+# Install what only `just bench` needs, and `just check`, which types and tests it
+[private]
+bench-packages: venv
+    #!/usr/bin/env sh
+    set -eu
+    [ "$(cat .venv/installed-bench 2>&1)" != "$(cat requirements-bench.txt)" ] || exit 0
+    echo "Installing what requirements-bench.txt lists into .venv." >&2
+    {{ python }} -m pip --disable-pip-version-check --quiet install --requirement requirements-bench.txt
+    cp requirements-bench.txt .venv/installed-bench
 
 # Make the secrets that compose gives the container
 [private]

@@ -1,156 +1,164 @@
-"""`just bench`: durable webhooks a second, against what the same server answers without storing.
-
-Runs the service and the ceiling in turns, so that a machine whose speed drifts drifts for both;
-quotes medians, and the least and the most. Only the ratio can be compared between machines.
-"""
+"""`just bench`: how fast the service is, against the ceiling, against others, and as it grows."""
 
 import argparse
-import json
 import os
-import platform
-import statistics
-import subprocess
-import tempfile
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
-from service.store.sqlite_connection import describe_driver
-from tests.bench.load import Result, find_wrk, run_wrk, write_requests
-from tests.bench.targets import CEILING, PORT, SERVICE, Target, running
+from tests.bench import cost, fairness, growth, machine, throughput
+from tests.bench.load import find_wrk
+from tests.bench.pages import fill_pages
+from tests.bench.places import FOLDER, PUBLISHED, sweep
+from tests.bench.plan import PARTS, PLANS, Plan
+from tests.bench.plots import draw
+from tests.bench.results import Report, load, save
+from tests.bench.tables import QUIET_LOAD, render
+from tests.bench.targets import STORING
+from tests.bench.watch import Watch
 
-MESSAGES = 300_000
-"""More than a run can send: a message that comes twice costs less."""
+WORDS = """\
+  quick     a look at everything but ten million messages, in two minutes (the default)
+  full      figures to quote, up to ten million messages, in an hour; publishes them
+  ceiling   the ratio to the ceiling, start to ready, and memory, in two minutes
+  publish   writes docs/bench/ and the pages that show it again, and measures nothing
+"""
 
-MEMORY_MESSAGES = 200_000
-LIBRARIES = ("uvicorn", "uvloop", "httptools", "starlette", "msgspec", "aiosqlite")
+
+class Arguments(NamedTuple):
+    """What was asked for."""
+
+    word: str
+    plan: Plan
+    folder: Path
 
 
 def main() -> None:
-    """Measure, print a table, and write all of it as JSON where that is asked for."""
-    options = _options()
-    find_wrk()
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
-        requests = Path(folder) / "requests"
-        write_requests(requests, MESSAGES)
-        report = _measure(requests, options)
-    _show(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    """Measure what the word says, show it, and keep it."""
+    arguments = _arguments()
+    if arguments.word == "publish":
+        report = load(arguments.folder / "results.json")
+    else:
+        find_wrk()
+        sweep()
+        report = _measure(arguments)
+    write(report, arguments.folder)
+    if arguments.folder == PUBLISHED:
+        fill_pages(report)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="just bench", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5, help="runs of each (5)")
-    parser.add_argument("--seconds", type=int, default=6, help="length of a run (6)")
-    parser.add_argument("--connections", type=int, default=128, help="kept open (128)")
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
-    return parser.parse_args()
-
-
-def _measure(requests: Path, options: argparse.Namespace) -> dict[str, Any]:
-    console = Console(stderr=True)
-    runs: dict[str, list[dict[str, float]]] = {CEILING.name: [], SERVICE.name: []}
-    for pair in range(options.pairs):
-        for target in (CEILING, SERVICE):
-            console.print(f"run {pair + 1} of {options.pairs}: {target.name}")
-            runs[target.name].append(_run(target, requests, options))
-    console.print(f"memory after {MEMORY_MESSAGES:,} messages")
-    return {
-        "machine": _machine(),
-        "command": f"just bench --pairs {options.pairs} --seconds {options.seconds}"
-        f" --connections {options.connections}",
-        "runs": runs,
-        "ratios": [
-            service["requests_per_second"] / ceiling["requests_per_second"]
-            for service, ceiling in zip(runs[SERVICE.name], runs[CEILING.name], strict=True)
-        ],
-        "memory_mebibytes": _memory(requests, options.connections),
-    }
-
-
-def _run(target: Target, requests: Path, options: argparse.Namespace) -> dict[str, float]:
-    with running(target) as server:
-        result = run_wrk(requests, PORT, options.connections, options.seconds)
-        _refuse_errors(target, result)
-        return {
-            "requests_per_second": result.requests_per_second,
-            "p50_ms": result.p50_ms,
-            "p99_ms": result.p99_ms,
-            "max_ms": result.max_ms,
-            "cpu_us_per_request": server.cpu_seconds() / result.requests * 1e6,
-            "start_ms": server.start_seconds * 1000,
-        }
-
-
-def _memory(requests: Path, connections: int) -> float:
-    with running(SERVICE) as server:
-        sent = 0
-        while sent < MEMORY_MESSAGES:
-            result = run_wrk(requests, PORT, connections, 3, skipped=sent)
-            _refuse_errors(SERVICE, result)
-            sent += result.requests
-        return server.resident_mebibytes()
-
-
-def _refuse_errors(target: Target, result: Result) -> None:
-    if result.errors:
-        raise SystemExit(f"{result.errors} answers of the {target.name} were not 200: no figure")
-
-
-def _machine() -> dict[str, str]:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "cpu": _cpu(),
-        "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "database": describe_driver(),
-        **{library: version(library) for library in LIBRARIES},
-    }
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _show(report: dict[str, Any]) -> None:
-    table = Table("", CEILING.name, SERVICE.name, title=report["command"])
-    rows = {
-        "webhooks/s": ("requests_per_second", 0),
-        "p50, ms": ("p50_ms", 1),
-        "p99, ms": ("p99_ms", 1),
-        "slowest, ms": ("max_ms", 0),
-        "CPU a webhook, µs": ("cpu_us_per_request", 0),
-        "start to ready, ms": ("start_ms", 0),
-    }
-    for label, (field, digits) in rows.items():
-        cells = [
-            _spread([run[field] for run in report["runs"][name]], digits)
-            for name in (CEILING.name, SERVICE.name)
-        ]
-        table.add_row(label, *cells)
-    table.add_row(f"memory after {MEMORY_MESSAGES:,}, MiB", "", f"{report['memory_mebibytes']:.0f}")
-    table.add_row("ratio to the ceiling", "1", _spread(report["ratios"], 2))
+def write(report: Report, folder: Path) -> None:
+    """Write JSON, table and plots into `folder`, and print the table."""
+    save(report, folder / "results.json")
+    text = render(report)
+    (folder / "results.md").write_text(text, "utf-8")
+    for file in draw(report, folder):
+        Console(stderr=True).print(f"wrote {os.path.relpath(file)}")
     console = Console()
-    console.print(table)
-    console.print("median (least to most);", ", ".join(report["machine"].values()))
+    console.print(Markdown(text)) if console.is_terminal else print(text)
 
 
-def _spread(values: Sequence[float], digits: int) -> str:
-    median, least, most = statistics.median(values), min(values), max(values)
-    return f"{median:,.{digits}f} ({least:,.{digits}f} to {most:,.{digits}f})"
+def _arguments() -> Arguments:
+    parser = argparse.ArgumentParser(
+        prog="just bench",
+        description=__doc__,
+        epilog=f"words:\n{WORDS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("word", nargs="?", default="quick", choices=[*PLANS, "publish"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
+    parser.add_argument("--sizes", nargs="+", type=int, help="messages in a database")
+    parser.add_argument("--connections", nargs="+", type=int, help="of wrk")
+    parser.add_argument("--seconds", type=int, help="length of a run of wrk")
+    parser.add_argument("--rounds", type=int, help="of the throughput")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="of the results: data/bench/WORD, or docs/bench for a whole full",
+    )
+    given = vars(parser.parse_args())
+    word, folder = given.pop("word"), given.pop("folder")
+    if word == "publish":
+        return Arguments(word, PLANS["full"], folder or PUBLISHED)
+    changes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    is_whole = word == "full" and not changes
+    folder = folder or (PUBLISHED if is_whole else FOLDER / word)
+    return Arguments(word, PLANS[word]._replace(**changes), folder)
+
+
+def _measure(arguments: Arguments) -> Report:
+    began, plan = time.monotonic(), arguments.plan
+    report = Report(
+        command=" ".join(["just bench", *(sys.argv[1:] or [arguments.word])]),
+        began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        seconds=0,
+        machine=machine.describe_machine(),
+        versions=machine.describe_versions(),
+        commit=machine.describe_commit(),
+        load_average=[os.getloadavg()[0]],
+        sync_us=machine.measure_sync_us(),
+        run_seconds=plan.seconds,
+    )
+    with Watch() as watch:
+        _warn(report, watch)
+        _check_fairness(watch)
+        for part, measure in MEASURES.items():
+            if part in plan.parts:
+                measure(report, plan, watch)
+                # What was measured is kept, whatever becomes of the rest.
+                report.seconds = time.monotonic() - began
+                save(report, FOLDER / "last.json")
+    report.load_average.append(os.getloadavg()[0])
+    return report
+
+
+def _measure_ceiling(report: Report, plan: Plan, watch: Watch) -> None:
+    report.ceiling = throughput.measure_ceiling(plan, watch)
+
+
+def _measure_throughput(report: Report, plan: Plan, watch: Watch) -> None:
+    report.throughput, report.refused = throughput.measure_throughput(plan, watch)
+
+
+def _measure_cost(report: Report, plan: Plan, watch: Watch) -> None:
+    report.cost = cost.measure_cost(plan, watch)
+
+
+def _measure_growth(report: Report, plan: Plan, watch: Watch) -> None:
+    report.growth = growth.measure_growth(plan, watch)
+
+
+MEASURES: dict[str, Callable[[Report, Plan, Watch], None]] = {
+    "ceiling": _measure_ceiling,
+    "throughput": _measure_throughput,
+    "cost": _measure_cost,
+    "growth": _measure_growth,
+}
+
+
+def _warn(report: Report, watch: Watch) -> None:
+    busy = report.load_average[0]
+    if busy > QUIET_LOAD:
+        watch.say(f"The machine is not idle (load average {busy:.1f}): figures will suffer.")
+
+
+def _check_fairness(watch: Watch) -> None:
+    """Nothing is measured of a server that refuses less than the contract says, or more."""
+    with watch.part("the same answers from each", len(STORING)) as begin:
+        for target in STORING:
+            begin(target.label)
+            if complaints := fairness.check(target):
+                raise SystemExit(f"{target.label}: " + "; ".join(complaints))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The ceiling: what this server could answer at most, if storing a message cost nothing.
 
 Raw ASGI on the service's own uvicorn settings: the signature, one msgspec decode, an answer. No
-storage, no router, no log line, no metrics. `python -m tests.bench.ceiling PORT SECRET` runs it.
+storage, no router, no log line, no metrics. Takes PORT and WEBHOOK_SECRET from the environment.
 """
 
 import hmac
-import sys
+import os
 from typing import Any
 
 import msgspec
@@ -45,9 +45,8 @@ class Ceiling:
 
 def main() -> None:
     """Serve on 127.0.0.1 until a signal."""
-    port, secret = sys.argv[1:]
-    config = server.configure(Ceiling(secret.encode()))
-    config.http, config.lifespan, config.port = HttpToolsProtocol, "off", int(port)
+    config = server.configure(Ceiling(os.environ["WEBHOOK_SECRET"].encode()))
+    config.http, config.lifespan, config.port = HttpToolsProtocol, "off", int(os.environ["PORT"])
     uvicorn.Server(config).run()
 
 

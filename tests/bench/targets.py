@@ -1,10 +1,11 @@
-"""What is measured: servers as processes of their own, each with an empty database."""
+"""What is measured: servers as processes of their own, on a port of their own."""
 
 import os
+import socket
 import subprocess
 import sys
-import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,78 +13,124 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.load import SECRET
+from tests.bench.places import ROOT
 
-PORT = 8799
-STOP_SECONDS = 20
+STOP_SECONDS = 60
+START_SECONDS = 60
 
 
 class Target(NamedTuple):
-    """A server: its command, and the path that answers once it can take webhooks."""
+    """A server."""
 
     name: str
-    command: list[str]
-    ready_path: str
+    label: str
+    """For a table or a plot."""
+    command: tuple[str, ...]
+    """It finds its port, its secret and its database in the environment."""
+    stores: bool
 
 
-SERVICE = Target("service", [sys.executable, "-m", "service"], "/health/ready")
+def _uvicorn(module: str) -> tuple[str, ...]:
+    """uvicorn as its documentation recommends it for production, in one process."""
+    options = "--loop uvloop --http httptools --no-access-log --log-level warning"
+    app = f"tests.bench.baselines.{module}:app"
+    return (sys.executable, "-m", "uvicorn", *options.split(), app)
+
+
+SERVICE = Target("service", "this service", (sys.executable, "-m", "service"), True)
 CEILING = Target(
-    "ceiling", [sys.executable, "-m", "tests.bench.ceiling", str(PORT), SECRET.decode()], "/"
+    "ceiling", "ceiling: no storage", (sys.executable, "-m", "tests.bench.ceiling"), False
 )
+FASTAPI = Target("fastapi", "FastAPI + sqlite3", _uvicorn("fastapi_sqlite3"), True)
+STARLETTE = Target("starlette", "Starlette + aiosqlite", _uvicorn("starlette_aiosqlite"), True)
+
+TARGETS = (SERVICE, CEILING, STARLETTE, FASTAPI)
+STORING = tuple(target for target in TARGETS if target.stores)
 
 
-class Running(NamedTuple):
+class Running:
     """A server that answers."""
 
-    process: subprocess.Popen[bytes]
-    start_seconds: float
-    """From the start of the process to the first good answer."""
+    def __init__(self, process: subprocess.Popen[bytes], port: int, start_seconds: float) -> None:
+        self.port = port
+        self.start_seconds = start_seconds
+        """From the start of the process to its first good answer."""
+        self._process_id = process.pid
+        self._cpu_seconds = self._read_cpu()
+        self._written_bytes = self._read_written()
+
+    def cpu_seconds(self) -> float:
+        """Processor time since the first answer: all threads, in the program and in the system."""
+        return self._read_cpu() - self._cpu_seconds
+
+    def written_bytes(self) -> int:
+        """What went to storage since the first answer, in whole pages, the log included."""
+        return self._read_written() - self._written_bytes
 
     def resident_mebibytes(self) -> float:
         """The most memory that the process has held."""
-        return _status_of(self.process.pid, "VmHWM") / 1024
+        return self._field("status", "VmHWM") / 1024
 
-    def cpu_seconds(self) -> float:
-        """Processor time so far, of all threads, in the program and in the system for it."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    def _read_cpu(self) -> float:
+        fields = self._read("stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _read_written(self) -> int:
+        return self._field("io", "write_bytes")
+
+    def _field(self, file: str, name: str) -> int:
+        for line in self._read(file).splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+        raise KeyError(name)
+
+    def _read(self, file: str) -> str:
+        return Path(f"/proc/{self._process_id}/{file}").read_text()
 
 
 @contextmanager
-def running(target: Target) -> Iterator[Running]:
-    """Start `target` on PORT, its log and its database in a new folder, and stop it at the end."""
-    # Not under /tmp, which may be a file system in memory, where fdatasync costs nothing.
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
-        environment = os.environ | {
-            "WEBHOOK_SECRET": SECRET.decode(),
-            "DATABASE_URL": f"sqlite:///{folder}/app.db",
-            "PORT": str(PORT),
-        }
-        with (Path(folder) / "log").open("wb") as log:
-            started = time.monotonic()
-            process = subprocess.Popen(target.command, env=environment, stdout=log, stderr=log)
-            try:
-                _wait_until_ready(process, target)
-                yield Running(process, time.monotonic() - started)
-            finally:
-                process.terminate()
-                process.wait(STOP_SECONDS)
+def running(target: Target, database: Path) -> Iterator[Running]:
+    """Start `target` on `database`, which it makes where there is none, and stop it at the end.
 
-
-def _wait_until_ready(process: subprocess.Popen[bytes], target: Target) -> None:
-    while process.poll() is None:
+    Its log goes to a file beside the database.
+    """
+    port = _free_port()
+    environment = os.environ | {
+        "WEBHOOK_SECRET": SECRET.decode(),
+        "DATABASE_URL": f"sqlite:///{database}",
+        "PORT": str(port),
+        "UVICORN_PORT": str(port),
+    }
+    with database.with_suffix(".log").open("wb") as log:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            target.command, cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{target.ready_path}"):
+            _wait_until_ready(process, target, port)
+            yield Running(process, port, time.monotonic() - started)
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], target: Target, port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready"):
                 return
         except urllib.error.HTTPError as error:
-            if error.code != 503:  # the ceiling has no signature to check: 401 is an answer
+            if error.code != 503:  # the others have no such path, and answer that
                 return
         except OSError:
-            time.sleep(0.005)
-    raise SystemExit(f"{target.name} did not start: is port {PORT} in use?")
-
-
-def _status_of(process_id: int, field: str) -> int:
-    for line in Path(f"/proc/{process_id}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1])
-    raise KeyError(field)
+            pass
+        time.sleep(0.005)
+    process.kill()
+    raise SystemExit(f"{target.label} did not start")
