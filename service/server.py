@@ -40,6 +40,13 @@ TAKE_SECONDS = 30
 LINGER_SECONDS = 2
 """How long a client that was refused has to read why."""
 
+UNSENT_BYTES = 128 * 1024
+"""How much of an answer the system holds for a client, besides what is on its way to it.
+
+Without this it holds megabytes, and says that there is room for more when a third of them is gone:
+a slow client would look like one that takes nothing.
+"""
+
 BACKLOG_CONNECTIONS = 2048
 SWITCH_SECONDS = 0.001
 GC_ALLOCATIONS = 20_000
@@ -326,6 +333,10 @@ class GracefulServer(uvicorn.Server):
         if self.force_exit:
             # A second Ctrl-C stops the waiting for clients; what they were promised is kept.
             await self.lifespan.shutdown()
+        # Closing waits for what is still to be sent, and the event loop for connections to close.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def serve(settings: Settings) -> None:
@@ -406,6 +417,7 @@ def _bind(family: int, address: Any) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)

@@ -37,7 +37,7 @@ class Wires:
 
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
-        self._port = port
+        self.port = port
         self._wires: list[Wire] = []
 
     async def leave(self) -> None:
@@ -45,7 +45,7 @@ class Wires:
             await wire.leave()
 
     async def connect(self) -> "Wire":
-        wire = Wire(*await open_connection("127.0.0.1", self._port))
+        wire = Wire(*await open_connection("127.0.0.1", self.port))
         self._wires.append(wire)
         return wire
 
@@ -78,6 +78,14 @@ class Wire:
             name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
         }
         return Answer(int(first.split()[1]), headers, b"")
+
+    async def some(self, bytes_max: int) -> bytes:
+        """What has come, or comes next."""
+        return await wait_for(self._reader.read(bytes_max), WAIT_SECONDS)
+
+    def stop_reading(self) -> None:
+        """Leave what comes where it is."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     async def rest(self) -> bytes:
         """All that comes until the service closes the connection."""
