@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import aiosqlite
 
@@ -108,8 +108,14 @@ class Pool:
         try:
             async with asyncio.timeout_at(deadline) as waiting, self._borrowed() as connection:
                 waiting.reschedule(None)
-                with _Interrupter(connection, deadline):
-                    return await connection.run(lambda raw: _rolling_back(raw, function))
+                with _Interrupter(connection, deadline) as interrupter:
+                    try:
+                        return await connection.run(lambda raw: _rolling_back(raw, function))
+                    except asyncio.CancelledError:
+                        # Nobody waits for it any more, but its thread goes on, and closing waits.
+                        interrupter.interrupt()
+                        await connection.run(lambda _: None)
+                        raise
         except TimeoutError as error:
             raise QueryTimeout(f"no answer within {seconds:g} s") from error
 
@@ -145,21 +151,23 @@ class _Interrupter:
     def __init__(self, connection: Connection, deadline: float) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_at(deadline, self._interrupt)
+        self._timer = self._loop.call_at(deadline, self.interrupt)
         self._has_interrupted = False
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._timer.cancel()
         if self._has_interrupted and isinstance(error, driver.Error):
             raise TimeoutError from error
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """Stop it now, and whatever it begins from now on."""
+        self._timer.cancel()
         self._has_interrupted = True
         self._connection.interrupt_now()
-        self._timer = self._loop.call_later(INTERRUPT_AGAIN_SECONDS, self._interrupt)
+        self._timer = self._loop.call_later(INTERRUPT_AGAIN_SECONDS, self.interrupt)
 
 
 def describe_driver() -> str:
