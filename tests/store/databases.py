@@ -58,7 +58,7 @@ class SteeredStore(SqliteStore):
     """A SqliteStore whose index is just as far as a test wants it."""
 
     def __init__(self, path: Path, folder: Path, indexing: Indexing) -> None:
-        super().__init__(path, folder)
+        super().__init__(path, folder, timeout_seconds=60)
         self._indexing = indexing
         if indexing is not Indexing.ALONE:
             self._indexer.start = lambda: None  # type: ignore[method-assign]

@@ -1,0 +1,386 @@
+"""The index file: derived from the messages, always replaceable, never waited for."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.store import sqlite_index
+from service.store.port import Filter, Outcome, QueryTimeout, StoreError
+from service.store.sqlite import SqliteStore
+from service.store.sqlite_connection import driver
+from service.store.sqlite_index import index_path
+from service.store.sqlite_reads import match_parts
+from tests.model import Model
+from tests.store.databases import Indexing, SqliteDatabase, SteeredStore
+from tests.store.messages import NOON, message, row
+
+pytestmark = pytest.mark.anyio
+
+SENT = [
+    message(
+        f"{number:03}",
+        from_msisdn=f"+1{number % 7}",
+        to_msisdn=f"+2{number % 3}",
+        ts=NOON - number,
+        text=f"text number {number}" if number % 5 else None,
+    )
+    for number in range(100)
+]
+MODEL = Model.of(row(each) for each in SENT)
+FILTERS = [
+    Filter(),
+    Filter(from_msisdn="+11"),
+    Filter(to_msisdn="+22"),
+    Filter("+11", "+22"),
+    Filter(since=NOON - 50),
+    Filter(q_folded="number 4"),
+    Filter(q_folded="4"),
+]
+
+
+BREAK_THE_INDEX = """
+CREATE TRIGGER broken BEFORE UPDATE ON totals
+BEGIN
+    SELECT RAISE(ABORT, 'broken by the test');
+END
+"""
+ENDLESS = """
+WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers)
+SELECT max(number) FROM numbers;
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> SqliteDatabase:
+    return SqliteDatabase(tmp_path)
+
+
+@asynccontextmanager
+async def opened(
+    database: SqliteDatabase, indexing: Indexing = Indexing.NEVER
+) -> AsyncIterator[SteeredStore]:
+    store = SteeredStore(database.path, database.sql, indexing)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def fill(database: SqliteDatabase) -> None:
+    """Store SENT, and take all of it into the index."""
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(SENT)
+
+
+async def check(store: SqliteStore) -> None:
+    """That the store answers as the model does."""
+    assert await store.totals() == MODEL.totals()
+    for chosen in FILTERS:
+        expected = MODEL.matching(chosen)
+        assert await store.page_and_count(chosen, None, 0, 1_000) == (expected, len(expected))
+
+
+def query(path: Path, sql: str) -> list[Any]:
+    with closing(driver.connect(path, isolation_level=None)) as connection:
+        rows: list[Any] = connection.execute(sql).fetchall()
+        return rows
+
+
+def indexed(database: SqliteDatabase) -> int:
+    """How many messages are in the index."""
+    ((count,),) = query(index_path(database.path), "SELECT count(*) FROM by_ts")
+    return int(count)
+
+
+async def test_messages_get_into_the_index_by_themselves(database: SqliteDatabase) -> None:
+    async with opened(database, Indexing.ALONE) as store:
+        await store.insert(SENT)
+        await until_indexed(database)
+        await check(store)
+
+
+async def test_a_start_takes_up_what_the_last_one_left(database: SqliteDatabase) -> None:
+    async with opened(database, Indexing.NEVER) as store:
+        await store.insert(SENT)
+    assert indexed(database) == 0
+    async with opened(database, Indexing.ALONE):
+        await until_indexed(database)
+
+
+@pytest.mark.parametrize("messages_a_slice", [1, 7, 100, 1_000])
+async def test_slices_of_any_size_make_the_same_index(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, messages_a_slice: int
+) -> None:
+    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", messages_a_slice)
+    await fill(database)
+    assert indexed(database) == len(SENT)
+    async with opened(database) as store:
+        await check(store)
+
+
+async def test_a_half_filled_index_answers_as_a_full_one(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 10)
+    async with opened(database) as store:
+        await store.insert(SENT)
+        for slices in range(11):
+            assert indexed(database) == min(10 * slices, 100)
+            await check(store)
+            await store._indexer._pool.run(store._indexer._index_slice)
+
+
+SPOILED = {
+    "missing": lambda file: file.unlink(),
+    "empty": lambda file: file.write_bytes(b""),
+    "no database": lambda file: file.write_bytes(b"This is somebody's letter. " * 400),
+    "cut off": lambda file: os.truncate(file, 8192),
+    "another database": lambda file: query(file, "DROP TABLE indexed"),
+    "of another database": lambda file: query(file, "UPDATE indexed SET message_id = 'x'"),
+    "ahead": lambda file: query(file, "UPDATE indexed SET seq = 1000"),
+    "of another version": lambda file: query(file, "UPDATE indexed SET digest = 'x'"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=[*SPOILED])
+async def test_an_index_that_is_not_the_one_is_made_anew(
+    database: SqliteDatabase, spoil: Any
+) -> None:
+    await fill(database)
+    spoil(index_path(database.path))
+    async with opened(database) as store:
+        await check(store)
+        await store.index_all()
+        await check(store)
+    assert indexed(database) == len(SENT)
+
+
+async def test_a_change_of_the_index_makes_it_anew(database: SqliteDatabase) -> None:
+    await fill(database)
+    database.rewrite("index.sql", "CREATE TABLE recipients", "-- changed\nCREATE TABLE recipients")
+    async with opened(database) as store:
+        assert indexed(database) == 0
+        await check(store)
+
+
+async def test_the_index_of_a_database_that_is_gone_is_not_kept(database: SqliteDatabase) -> None:
+    await fill(database)
+    database.path.unlink()
+    async with opened(database) as store:
+        assert (await store.totals()).messages == 0
+        await store.insert([message("new")])
+        await store.index_all()
+        assert (await store.totals()).messages == 1
+    assert indexed(database) == 1
+
+
+async def test_the_index_of_a_later_state_is_not_kept(database: SqliteDatabase) -> None:
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(SENT[:10])
+    backup = database.path.read_bytes()
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(SENT[10:20])
+    database.path.write_bytes(backup)
+    async with opened(database) as store:
+        await store.insert([message(f"other-{number}") for number in range(20)])
+        assert (await store.totals()).messages == 30
+        rows, total = await store.page_and_count(Filter(), None, 0, 1_000)
+        assert total == len(rows) == 30
+
+
+async def test_an_index_that_lost_its_last_slices_takes_them_again(
+    database: SqliteDatabase,
+) -> None:
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(SENT[:50])
+    before = index_path(database.path).read_bytes()
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(SENT[50:])
+    index_path(database.path).write_bytes(before)
+    async with opened(database) as store:
+        await check(store)
+        await store.index_all()
+        await check(store)
+
+
+async def test_two_stores_fill_one_index_once(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 3)
+    database.rewrite("connection.sql", "busy_timeout = 10;", "busy_timeout = 60000;")
+    async with opened(database) as one, opened(database) as other:
+        await asyncio.gather(one.insert(SENT[:60]), other.insert(SENT[40:]))
+        await asyncio.gather(one.index_all(), other.index_all())
+        await check(one)
+        await check(other)
+    assert indexed(database) == len(SENT)
+
+
+async def test_an_index_that_cannot_be_written_delays_no_message_and_fails_the_check(
+    database: SqliteDatabase,
+) -> None:
+    async with opened(database, Indexing.ALONE) as store:
+        query(index_path(database.path), BREAK_THE_INDEX)
+        assert await store.insert(SENT) == [Outcome.CREATED] * len(SENT)
+        await check(store)
+        await until(lambda: fails_its_check(store))
+        query(index_path(database.path), "DROP TRIGGER broken")
+        await until(lambda: passes_its_check(store))
+        await check(store)
+    assert indexed(database) == len(SENT)
+
+
+async def test_a_slice_that_fails_leaves_nothing_in_the_index(database: SqliteDatabase) -> None:
+    async with opened(database) as store:
+        await store.insert(SENT)
+        query(index_path(database.path), BREAK_THE_INDEX)
+        with pytest.raises(StoreError, match="broken by the test"):
+            await store.index_all()
+        assert indexed(database) == 0
+        query(index_path(database.path), "DROP TRIGGER broken")
+        await store.index_all()
+        await check(store)
+
+
+async def passes_its_check(store: SqliteStore) -> bool:
+    with suppress(StoreError):
+        await store.check()
+        return True
+    return False
+
+
+async def fails_its_check(store: SqliteStore) -> bool:
+    return not await passes_its_check(store)
+
+
+async def until_indexed(database: SqliteDatabase) -> None:
+    async def is_indexed() -> bool:
+        return indexed(database) == len(SENT)
+
+    await until(is_indexed)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so; a test that waits in vain is ended by its time limit."""
+    while not await holds():  # noqa: ASYNC110 - another thread makes it so
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def endless(database: SqliteDatabase) -> SqliteDatabase:
+    """A database where counting the messages of a range never ends by itself."""
+    (database.sql / "queries" / "count_by_ts.sql").write_text(ENDLESS, "utf-8")
+    return database
+
+
+RANGE = Filter(since=0)
+
+
+@asynccontextmanager
+async def impatient(database: SqliteDatabase) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(database.path, database.sql, timeout_seconds=0.05)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_a_read_that_takes_too_long_is_stopped_and_others_go_on(
+    endless: SqliteDatabase,
+) -> None:
+    async with impatient(endless) as store:
+        for _ in range(3):
+            with pytest.raises(QueryTimeout, match=r"no answer within 0\.05 s"):
+                await store.page_and_count(RANGE, None, 0, 10)
+        assert await store.insert([message("a")]) == [Outcome.CREATED]
+        assert len(await store.page(RANGE, None, 0, 10)) == 1
+
+
+async def test_reads_that_wait_too_long_for_a_connection_are_given_up(
+    endless: SqliteDatabase,
+) -> None:
+    async with impatient(endless) as store:
+        reads = [store.page_and_count(RANGE, None, 0, 10) for _ in range(20)]
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {QueryTimeout}
+        assert (await store.totals()).messages == 0
+
+
+async def test_a_caller_may_have_less_patience(database: SqliteDatabase) -> None:
+    (database.sql / "queries" / "page_by_ts.sql").write_text(ENDLESS, "utf-8")
+    async with opened(database) as store:
+        with pytest.raises(QueryTimeout, match=r"no answer within 0\.01 s"):
+            await store.page(RANGE, None, 0, 10, seconds_max=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.1])
+async def test_a_read_that_nobody_waits_for_is_stopped(
+    endless: SqliteDatabase, seconds: float
+) -> None:
+    """Else the store would never close: it waits for what its connections do."""
+    async with opened(endless) as store:
+        reads = [asyncio.create_task(store.page_and_count(RANGE, None, 0, 10)) for _ in range(6)]
+        await asyncio.sleep(seconds)
+        for read in reads:
+            read.cancel()
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+        assert (await store.totals()).messages == 0
+
+
+PARTS = {
+    "": "",
+    "ab": "",
+    "abc": '"abc"',
+    "abcd": '"abc" AND "bcd"',
+    "aaaaaa": '"aaa"',
+    'a"b': '"a""b"',
+    '"""': '""""""""',
+    "👍👍👍": '"👍👍👍"',
+}
+
+
+@pytest.mark.parametrize(("q", "expression"), PARTS.items())
+def test_a_search_is_for_all_its_parts_of_three_characters(q: str, expression: str) -> None:
+    assert match_parts(q) == expression
+
+
+SYNTAX = [
+    *("and", " or ", "not x", "near(a b)", "text_folded:x", "{a}:b"),
+    *("a*b", "^ab", "(((", "-abc", "a + b", "'' '", '"a" "b"', "a\\b\\c", "\ufffe\uffff\ufffd"),
+]
+
+
+@pytest.mark.parametrize("q", SYNTAX)
+async def test_a_search_has_no_syntax(database: SqliteDatabase, q: str) -> None:
+    sent = [message("a", text=f"x{q.upper()}y"), message("b", text="not, and; or x text_folded")]
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert(sent)
+        rows, total = await store.page_and_count(Filter(q_folded=q), None, 0, 10)
+    expected = Model.of(row(each) for each in sent).matching(Filter(q_folded=q))
+    assert "a" in [each.message_id for each in expected]
+    assert (rows, total) == (expected, len(expected))
+
+
+async def test_the_longest_search_is_answered(database: SqliteDatabase) -> None:
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 4_096)))
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert([message("a", text=text), message("b", text=text[:-1] + "a")])
+        rows, total = await store.page_and_count(Filter(q_folded=text), None, 0, 10)
+    assert ([each.message_id for each in rows], total) == (["a"], 1)
+
+
+async def test_parts_of_a_search_apart_from_each_other_are_not_it(
+    database: SqliteDatabase,
+) -> None:
+    async with opened(database, Indexing.AFTER) as store:
+        await store.insert([message("a", text="abcd bcde"), message("b", text="abcde")])
+        rows, total = await store.page_and_count(Filter(q_folded="abcde"), None, 0, 10)
+    assert ([each.message_id for each in rows], total) == (["b"], 1)
