@@ -19,7 +19,8 @@ works beside a running service, and leaves the database free for it more than ha
 
 exit code: 0 when every line is stored, 1 when some were rejected or a file could not be read to its
 end, 2 for bad arguments, a database that can't be used or a rejects file that can't be written, 130
-after Ctrl-C and 143 after SIGTERM, which store the messages at hand and still print the counts.
+after Ctrl-C and 143 after SIGTERM, which store the messages at hand and still print the counts; a
+second one ends it at once.
 """
 
 

@@ -71,13 +71,13 @@ class Reader:
         self._name, self._number = "standard input" if path == STANDARD_INPUT else path, 0
         try:
             with Content(path, self._valve) as content:
+                yield from self._take_rather_than_wait(content)
                 for found in split(content.chunks(), self._line_bytes_max):
                     if isinstance(found, Piece):
                         self._reject_piece(found)
                     else:
                         yield from self._decode(found)
-                    if self._batch.lines and not content.has_more_within(self._seconds_left):
-                        yield self._take()
+                    yield from self._take_rather_than_wait(content)
         except (OSError, *compression.DAMAGE) as error:
             self._batch.files_cut_short += 1
             self._batch.complaints.append(
@@ -126,9 +126,11 @@ class Reader:
         batch = self._batch
         return batch.line_bytes >= BATCH_BYTES_MAX or batch.lines >= self.batch_lines
 
-    @property
-    def _seconds_left(self) -> float:
-        return self._batch.begun + BATCH_WAIT_SECONDS - time.monotonic()
+    def _take_rather_than_wait(self, content: Content) -> Iterator[Batch]:
+        """Yield what there is, where it has waited for long enough and nothing more comes."""
+        seconds_left = self._batch.begun + BATCH_WAIT_SECONDS - time.monotonic()
+        if self._batch.lines and not content.has_more_within(seconds_left):
+            yield self._take()
 
     def _take(self) -> Batch:
         taken, self._batch = self._batch, Batch()

@@ -73,10 +73,16 @@ def _exit_code(pipeline: Pipeline, signals: list[signal.Signals]) -> int:
 
 
 def _stop_on_signals(pipeline: Pipeline) -> list[signal.Signals]:
-    """Stop the run at Ctrl-C and SIGTERM; the list gets the signals as they come."""
+    """Stop the run at Ctrl-C and SIGTERM; the list gets the signals as they come.
+
+    A second one ends the process where it stands: the database is made for that.
+    """
     received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
+        if received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         received.append(number)
         pipeline.stop()
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -53,6 +51,20 @@ class Speed(ProgressColumn):
         return Text(f"{(task.speed or 0) / bytes_a_line:,.0f}/s")
 
 
+class Share(ProgressColumn):
+    """How much of the files has been read; nothing where nobody knows how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{task.percentage:.0f}%")
+
+
+class TimeLeft(TimeRemainingColumn):
+    """As long as it takes to read the rest; nothing where nobody knows how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.total is None else super().render(task).append(" left")
+
+
 class Screen:
     """Standard error: a bar, where it is a terminal, and lines above it."""
 
@@ -78,12 +90,10 @@ def screen(files: Sequence[str]) -> Iterator[Screen]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        Share(),
         TextColumn("{task.fields[lines]:,} messages"),
         Speed(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
+        TimeLeft(),
     )
     has_bar = sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), disable=not has_bar) as bar:

@@ -2,6 +2,7 @@
 
 import os
 import select
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from io import BufferedReader, RawIOBase
@@ -11,6 +12,10 @@ from service import compression
 
 STANDARD_INPUT = "-"
 CHUNK_BYTES = 1 << 18
+
+# A named pipe that nobody writes to yet: Linux waits for the writer when it is read, so that a stop
+# can end the wait. Other systems would take it for empty, and wait when it is opened instead.
+OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if sys.platform == "linux" else 0)
 
 
 class Shut(Exception):
@@ -36,6 +41,7 @@ class Valve:
             os.write(self._shutting_end, b"\0")
 
     def close(self) -> None:
+        self.is_shut = True
         os.close(self._waiting_end)
         os.close(self._shutting_end)
 
@@ -58,7 +64,7 @@ class Source(RawIOBase):
 
     def __init__(self, path: str, valve: Valve) -> None:
         self._is_ours = path != STANDARD_INPUT
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if self._is_ours else 0
+        self._descriptor = os.open(path, OPEN_FLAGS) if self._is_ours else 0
         self._valve = valve
         self.is_empty = True
         """Until now."""
