@@ -24,7 +24,7 @@ from tests.bench.targets import STORING
 from tests.bench.watch import Watch
 
 WORDS = """\
-  quick     a look at everything but ten million messages, in two minutes (the default)
+  quick     a look at all of it, up to 100,000 messages, in two minutes (the default)
   full      figures to quote, up to ten million messages, in an hour; publishes them
   ceiling   the ratio to the ceiling, start to ready, and memory, in two minutes
   publish   writes docs/bench/ and the pages that show it again, and measures nothing

