@@ -154,7 +154,7 @@ def _warn(report: Report, watch: Watch) -> None:
 
 def _check_fairness(watch: Watch) -> None:
     """Nothing is measured of a server that refuses less than the contract says, or more."""
-    with watch.part("the same answers from each", len(STORING)) as begin:
+    with watch.part("same answers", len(STORING)) as begin:
         for target in STORING:
             begin(target.label)
             if complaints := fairness.check(target):

@@ -105,7 +105,7 @@ def _insert(database: Path, count: int, watch: Watch) -> None:
     try:
         execute_all(connection, FAST + _cache_size())
         connection.execute("BEGIN")
-        with watch.counting(f"{count:,} messages: storing", count) as step:
+        with watch.counting("storing messages", count) as step:
             for chunk in dataset.messages(count):
                 batch = msgspec.json.encode(chunk).decode()
                 created_at = time.time_ns() // 1_000
@@ -127,7 +127,7 @@ async def _index(database: Path, watch: Watch) -> None:
             indexer = sqlite_index.Indexer(database, folder, load_queries(sql / "queries"))
         try:
             await indexer.open()
-            with watch.counting(f"{count:,} messages: indexing", count) as step:
+            with watch.counting("indexing messages", count) as step:
                 while await indexer._pool.run(indexer._index_slice):
                     step(sqlite_index.SLICE_MESSAGES)
         finally:

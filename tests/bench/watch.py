@@ -8,17 +8,14 @@ from typing import Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
-
-NOW_CHARACTERS = 44
-"""Room for what a step is called; always the same, so that the bars stay where they are."""
 
 
 class Watch:
@@ -28,14 +25,14 @@ class Watch:
         console = Console(stderr=True)
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=10),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn(
-                "{task.fields[now]}", table_column=Column(width=NOW_CHARACTERS, no_wrap=True)
-            ),
+            # What there is room for: the other columns stay where they are.
+            TextColumn("{task.fields[now]}", table_column=Column(ratio=1, no_wrap=True)),
+            expand=True,
             console=console,
             disable=not console.is_terminal,
         )
