@@ -17,9 +17,12 @@ from service.schemas import StoredMessage, fold, format_instant
 from service.store.port import Filter, Position, QueryTimeout, Row, Store
 
 PAGE_MESSAGES_FIRST = 500
+PAGE_MESSAGES_MIN = 250
+"""A page costs something however short it is, and the more, the less of them is indexed."""
+
 PAGE_MESSAGES_MAX = 2_000
 PAGE_BYTES = 1 << 20
-PAGE_SECONDS = 0.1
+PAGE_SECONDS = 0.2
 """What a page is made to cost, by what the one before it did; at first it costs little."""
 
 SEARCH_SECONDS_MAX = 1.0
@@ -132,4 +135,4 @@ class Walk:
 def next_page_messages(messages: int, page_bytes: int, seconds: float) -> int:
     """How many messages the next page should have, by what the last one cost."""
     share = min(2, PAGE_BYTES / max(page_bytes, 1), PAGE_SECONDS / seconds)
-    return max(1, min(int(messages * share), PAGE_MESSAGES_MAX))
+    return max(PAGE_MESSAGES_MIN, min(int(messages * share), PAGE_MESSAGES_MAX))

@@ -35,6 +35,7 @@ from service.stream import (
     NDJSON,
     PAGE_BYTES,
     PAGE_MESSAGES_MAX,
+    PAGE_MESSAGES_MIN,
     PAGE_SECONDS,
     Walk,
     next_page_messages,
@@ -172,6 +173,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Pages:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "PAGE_MESSAGES_FIRST", 1)
+    monkeypatch.setattr(stream, "PAGE_MESSAGES_MIN", 1)
     monkeypatch.setattr(stream, "PAGE_MESSAGES_MAX", 3)
 
 
@@ -304,7 +306,7 @@ async def test_pages_of_long_messages_are_short(tmp_path: Path, pages: Pages) ->
     await fill(tmp_path, large(2_000))
     async with running(tmp_path) as service:
         await service.get(PATH)
-    assert max(pages.sizes[1:]) <= PAGE_BYTES / 4_096
+    assert max(pages.sizes[1:]) <= max(PAGE_MESSAGES_MIN, PAGE_BYTES / 4_096)
 
 
 @pytest.mark.parametrize(
@@ -312,9 +314,9 @@ async def test_pages_of_long_messages_are_short(tmp_path: Path, pages: Pages) ->
     [
         pytest.param((500, 1_000, 0.001), 1_000, id="cheap: twice as many"),
         pytest.param((PAGE_MESSAGES_MAX, 1_000, 0.001), PAGE_MESSAGES_MAX, id="not more than that"),
-        pytest.param((500, PAGE_BYTES * 2, 0.001), 250, id="too many bytes"),
-        pytest.param((500, 1_000, PAGE_SECONDS * 10), 50, id="too slow"),
-        pytest.param((1, PAGE_BYTES * 2, PAGE_SECONDS * 10), 1, id="one at least"),
+        pytest.param((1_000, PAGE_BYTES * 2, 0.001), 500, id="too many bytes"),
+        pytest.param((1_000, 1_000, PAGE_SECONDS * 2), 500, id="too slow"),
+        pytest.param((1_000, PAGE_BYTES * 9, PAGE_SECONDS * 9), PAGE_MESSAGES_MIN, id="not fewer"),
         pytest.param((500, 0, 0.001), 1_000, id="nothing found"),
     ],
 )
