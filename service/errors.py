@@ -12,6 +12,7 @@
     ├── Unauthorized        401
     ├── Unavailable         503  nothing was stored: try again
     ├── TooSlow             503  a search has to be narrowed
+    ├── BodyTooLate         408  has been answered already, by the server
     └── ClientLeft          499  nobody is there to be answered
 
 A RequestError's text is the `detail` of the answer: one sentence that names the field, the
@@ -99,6 +100,15 @@ class TooSlow(RequestError):
             "the search took longer than QUERY_TIMEOUT_SECONDS: narrow it with from, to, since,"
             " until or a longer q, or leave out the count with total=false"
         )
+
+
+class BodyTooLate(RequestError):
+    """The server has answered 408 and closed the connection."""
+
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__("the request's body did not arrive in time")
 
 
 class ClientLeft(RequestError):

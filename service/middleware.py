@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.asgi import Headers, send_json
-from service.errors import ClientLeft, RequestError, TooSlow, Unavailable
+from service.errors import BodyTooLate, ClientLeft, RequestError, TooSlow, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
 from service.schemas import encode
@@ -86,7 +86,7 @@ def fresh_request_id() -> bytes:
 
 
 async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:
-    if isinstance(error, ClientLeft):
+    if isinstance(error, ClientLeft | BodyTooLate):
         line.status = error.status
         return
     status, detail, headers = _refusal(error, line)

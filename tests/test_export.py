@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -117,6 +118,20 @@ async def fill(folder: Path, contents: Iterable[Json]) -> None:
         await store.close()
 
 
+@pytest.fixture(scope="module")
+def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose database is large, made once."""
+    folder = tmp_path_factory.mktemp("large")
+    asyncio.run(fill(folder, large()))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, large_database: Path) -> Path:
+    """A folder of its own for a test, with a large database."""
+    return shutil.copytree(large_database, tmp_path / "large")
+
+
 async def listed(service: Service, query: Json) -> list[Json]:
     """What a walk along GET /messages sees."""
     found: list[Json] = []
@@ -187,36 +202,33 @@ def fail(error: BaseException) -> Callable[[], None]:
 # What is exported
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=str)
-async def test_an_export_is_what_a_walk_sees(some: Service, query: Json) -> None:
-    expected = await listed(some, query)
-    answer = await some.get(f"{PATH}?" + urlencode(query))
-    assert parse_ndjson(answer.text) == expected
-    answer = await some.get(f"{PATH}?" + urlencode({**query, "format": "ndjson"}))
-    assert parse_ndjson(answer.text) == expected
-    answer = await some.get(f"{PATH}?" + urlencode({**query, "format": "csv"}))
-    assert parse_csv(answer.text) == without_null(expected)
+async def assert_all_is_exported(service: Service, queries: list[Json]) -> None:
+    """Whatever is asked for, in both formats, as a walk along GET /messages sees it."""
+    for query in queries:
+        expected = await listed(service, query)
+        answer = await service.get(f"{PATH}?" + urlencode(query))
+        assert parse_ndjson(answer.text) == expected, query
+        answer = await service.get(f"{PATH}?" + urlencode({**query, "format": "ndjson"}))
+        assert parse_ndjson(answer.text) == expected, query
+        answer = await service.get(f"{PATH}?" + urlencode({**query, "format": "csv"}))
+        assert parse_csv(answer.text) == without_null(expected), query
+
+
+async def test_an_export_is_what_a_walk_sees(some: Service) -> None:
+    await assert_all_is_exported(some, QUERIES)
 
 
 @pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("query", QUERIES, ids=str)
-async def test_so_it_is_where_it_takes_many_pages(some: Service, query: Json) -> None:
-    expected = await listed(some, query)
-    answer = await some.get(f"{PATH}?" + urlencode(query))
-    assert parse_ndjson(answer.text) == expected
-    answer = await some.get(f"{PATH}?" + urlencode({**query, "format": "csv"}))
-    assert parse_csv(answer.text) == without_null(expected)
+async def test_so_it_is_where_it_takes_many_pages(some: Service) -> None:
+    await assert_all_is_exported(some, QUERIES)
 
 
 @pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("query", [query for query in QUERIES if "q" in query], ids=str)
 async def test_so_it_is_where_a_search_takes_too_long(
-    some: Service, monkeypatch: pytest.MonkeyPatch, query: Json
+    some: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = await listed(some, query)
     monkeypatch.setattr(stream, "SEARCH_SECONDS_MAX", 0)
-    answer = await some.get(f"{PATH}?" + urlencode(query))
-    assert parse_ndjson(answer.text) == expected
+    await assert_all_is_exported(some, [query for query in QUERIES if "q" in query])
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -455,11 +467,10 @@ async def wait_for_count(wires: Wires, status: int, count: float = 1) -> None:
 
 
 async def test_a_client_that_takes_nothing_stops_the_query_and_is_cut_off(
-    tmp_path: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch
+    folder: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(tmp_path, large())
-    monkeypatch.setattr("service.server.TAKE_SECONDS", 1.0)
-    async with served(tmp_path) as wires:
+    monkeypatch.setattr("service.protocol.TAKE_SECONDS", 1.0)
+    async with served(folder) as wires:
         wire = await wires.connect()
         wire.stop_reading()
         await wire.send(get())
@@ -475,11 +486,10 @@ async def test_a_client_that_takes_nothing_stops_the_query_and_is_cut_off(
 
 
 async def test_a_client_that_is_slow_gets_all_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(tmp_path, large())
-    monkeypatch.setattr("service.server.TAKE_SECONDS", 0.5)
-    async with served(tmp_path) as wires:
+    monkeypatch.setattr("service.protocol.TAKE_SECONDS", 0.5)
+    async with served(folder) as wires:
         wire = await wires.connect()
         await wire.send(get(PATH, "Connection: close"))
         await wire.answer_head()
@@ -495,10 +505,9 @@ async def test_a_client_that_is_slow_gets_all_of_it(
 @pytest.mark.parametrize("behind", [b"", get("/stats")], ids=["alone", "with another behind it"])
 @pytest.mark.parametrize("way", ["leaves", "resets"])
 async def test_a_client_that_leaves_stops_the_query(
-    tmp_path: Path, pages: Pages, way: str, behind: bytes
+    folder: Path, pages: Pages, way: str, behind: bytes
 ) -> None:
-    await fill(tmp_path, large())
-    async with served(tmp_path) as wires:
+    async with served(folder) as wires:
         wire = await wires.connect()
         await wire.send(get() + behind)
         await wire.answer_head()
@@ -513,9 +522,8 @@ async def test_a_client_that_leaves_stops_the_query(
     assert b"ERROR" not in wires.service.log_output()
 
 
-async def test_only_so_many_at_a_time(tmp_path: Path) -> None:
-    await fill(tmp_path, large())
-    async with served(tmp_path) as wires:
+async def test_only_so_many_at_a_time(folder: Path) -> None:
+    async with served(folder) as wires:
         stalled = [await wires.connect() for _ in range(EXPORTS_MAX)]
         for wire in stalled:
             await wire.send(get())
@@ -532,9 +540,8 @@ async def test_only_so_many_at_a_time(tmp_path: Path) -> None:
         assert (await wire.answer_head()).status == 200
 
 
-async def test_others_are_answered_meanwhile(tmp_path: Path) -> None:
-    await fill(tmp_path, large())
-    async with served(tmp_path) as wires:
+async def test_others_are_answered_meanwhile(folder: Path) -> None:
+    async with served(folder) as wires:
         stalled = await wires.connect()
         await stalled.send(get())
         await stalled.answer_head()
@@ -549,9 +556,8 @@ async def test_others_are_answered_meanwhile(tmp_path: Path) -> None:
 # A process
 
 
-def test_a_process_exports_in_constant_memory(tmp_path: Path) -> None:
-    asyncio.run(fill(tmp_path, large()))
-    with serving(tmp_path) as process:
+def test_a_process_exports_in_constant_memory(folder: Path) -> None:
+    with serving(folder) as process:
         process.get("/messages")
         before = resident_bytes(process.process.pid)
         with httpx.stream("GET", process.url + PATH, verify=NO_TLS) as answer:
@@ -573,10 +579,9 @@ def resident_bytes(pid: int) -> int:
     return int(fields["VmHWM"].split()[0]) * 1024
 
 
-def test_a_stop_in_the_middle_cuts_it_off(tmp_path: Path) -> None:
-    asyncio.run(fill(tmp_path, large()))
+def test_a_stop_in_the_middle_cuts_it_off(folder: Path) -> None:
     with (
-        serving(tmp_path) as process,
+        serving(folder) as process,
         httpx.stream("GET", process.url + PATH, verify=NO_TLS, timeout=30) as answer,
     ):
         chunks = answer.iter_bytes()
@@ -633,17 +638,16 @@ def test_to_standard_output() -> None:
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("query", QUERIES, ids=str)
-def test_the_filters_are_those_of_http(tmp_path: Path, query: Json) -> None:
-    file = tmp_path / "some.ndjson"
-    options = [f"--{name}={value}" for name, value in query.items()]
-    assert main([*options, "--output", str(file)]) == 0
-
-    async def ask() -> list[Json]:
+def test_the_filters_are_those_of_http(tmp_path: Path) -> None:
+    async def ask() -> list[list[Json]]:
         async with running(tmp_path) as service:
-            return await listed(service, query)
+            return [await listed(service, query) for query in QUERIES]
 
-    assert parse_ndjson(file.read_text("utf-8")) == asyncio.run(ask())
+    file = tmp_path / "some.ndjson"
+    for query, expected in zip(QUERIES, asyncio.run(ask()), strict=True):
+        options = [f"--{name}={value}" for name, value in query.items()]
+        assert main([*options, "--output", str(file)]) == 0
+        assert parse_ndjson(file.read_text("utf-8")) == expected, query
 
 
 @pytest.mark.usefixtures("database")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.server import HEAD_BYTES_MAX, HEAD_SECONDS, Phase
+from service.protocol import HEAD_BYTES_MAX, HEAD_SECONDS, Phase
 from service.store.sqlite import SqliteStore
 from tests.processes import ServiceProcess, serving
 from tests.support import SECRET, encode, message, samples, signature
@@ -44,7 +44,7 @@ async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """A service that waits a moment where others wait for many seconds."""
     for phase in Phase:
         monkeypatch.setattr(phase, "_value_", HASTE_SECONDS)
-    monkeypatch.setattr("service.server.LINGER_SECONDS", HASTE_SECONDS)
+    monkeypatch.setattr("service.protocol.LINGER_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         yield wires
 
@@ -227,6 +227,7 @@ async def test_a_slow_body_is_refused(hasty: Wires) -> None:
     assert answer.status == 408
     assert "body" in answer.detail
     assert await wire.rest() == b""
+    await wait_for_status(hasty, 408)
 
 
 async def test_a_refused_body_has_the_request_id_of_its_head(hasty: Wires) -> None:
