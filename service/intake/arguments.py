@@ -79,6 +79,8 @@ def _trouble_with(file: str, rejects: Path | None) -> str | None:
             return f"cannot read {file}: it is a folder"
         if rejects is not None and rejects.exists() and rejects.samefile(file):
             return f"--rejects must be another file than {file}, which it would overwrite"
-    except (OSError, ValueError) as error:
-        return f"cannot read {file}: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        return f"cannot read {file}: {error.strerror}"
+    except ValueError:
+        return f"cannot read {file}: it is not a path"
     return None if os.access(file, os.R_OK) else f"cannot read {file}: permission denied"
