@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +23,7 @@ from service import signature
 from service.errors import InvalidMessage, InvalidParameter
 from service.routes.messages import decode_cursor, encode_cursor, parse_query
 from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
+from service.store import sqlite_index
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row
 from tests.model import Model
 from tests.strategies import (
@@ -36,6 +39,8 @@ from tests.strategies import (
     texts_with_cases,
 )
 from tests.support import Json, Service, running
+
+finding_the_smallest_failure_takes_minutes = pytest.mark.timeout(600)
 
 YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -56,6 +61,9 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@finding_the_smallest_failure_takes_minutes
+@patch.object(sqlite_index, "SLICE_MESSAGES", 4)
+@patch.object(sqlite_index, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
 @settings(max_examples=80, deadline=None)
 @given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
 def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
@@ -63,11 +71,14 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
 ) -> None:
     groups = data.draw(deliveries(messages), label="deliveries")
     asked = data.draw(st.lists(questions(messages), min_size=1, max_size=4), label="questions")
+    indexed = data.draw(st.integers(0, len(groups)), label="groups in the index at once")
     model = Model.of(each.row() for each in messages)
 
     async def check(service: Service) -> None:
-        for group in groups:
+        for number, group in enumerate(groups, start=1):
             await deliver(service, group)
+            if number == indexed:
+                await service.app._store.index_all()
         assert await get(service, "/stats") == stats(model)
         for question in [Question(), *asked]:
             await check_a_walk_by_cursor(service, model, question)
@@ -76,6 +87,7 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
     with_service(check)
 
 
+@finding_the_smallest_failure_takes_minutes
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), versions=st.lists(sent, min_size=1, max_size=8))
 def test_of_several_messages_under_one_id_one_of_the_first_group_stays(
