@@ -10,6 +10,7 @@ from tests.sql_workbench.__main__ import ROOT, describe_faults, main, work
 from tests.sql_workbench.dialect import Query
 from tests.sql_workbench.header import find_faults, read_columns, read_parameters
 from tests.sql_workbench.sqlite import Sqlite, draw_plan
+from tests.store.databases import needs_the_wheel
 
 PLANS = Path("tests/store/plans/sqlite.txt")
 SCHEMA = Path("sql/sqlite/schema.sql")
@@ -35,6 +36,7 @@ def test_the_queries_have_no_faults() -> None:
     assert list(describe_faults(Sqlite().describe(ROOT / "sql" / "sqlite"))) == []
 
 
+@needs_the_wheel
 def test_a_check_of_this_checkout_finds_all_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check"]) == 0
     output = capsys.readouterr().out

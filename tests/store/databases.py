@@ -1,6 +1,7 @@
 """Where the suite's stores live: an empty database of each kind, and ways to spoil it."""
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -160,3 +161,7 @@ DATABASES: dict[str, type[SqliteDatabase]] = {
 
 one_of_each_kind = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """For tests to which it is the same how far an index is."""
+
+needs_the_wheel = pytest.mark.skipif(
+    driver is sqlite3, reason="the kept plans are those of the SQLite that pysqlite3 brings"
+)

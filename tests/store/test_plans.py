@@ -13,7 +13,10 @@ from service.store.queries import Queries, load_queries, sql_folder
 from tests.sql_workbench.__main__ import ROOT, snapshots
 from tests.sql_workbench.dialect import Described, Query
 from tests.sql_workbench.sqlite import Sqlite, ask, connect, migrate
+from tests.store.databases import needs_the_wheel
 from tests.store.messages import NOON, message
+
+pytestmark = needs_the_wheel
 
 SQL = sql_folder("sqlite")
 MESSAGES = 5_000
