@@ -124,7 +124,7 @@ class SqliteStore:
         """See `store.port.Store.check`."""
         now = {"now": _now()}
         await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
-        await self._read(Filter(), Reads.count)
+        await self._read(Filter(), Reads.look)
         if self._indexer.trouble is not None:
             raise StoreError(f"the index does not follow: {self._indexer.trouble}")
 

@@ -73,6 +73,11 @@ class Reads:
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
 
+    def look(self) -> None:
+        """Read a row of each file: does it read? What that takes does not grow with the tail."""
+        seq = self._parameters["indexed_seq"]
+        self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
+
     def _sizes(self) -> dict[str, int]:
         """By side of the index that can serve the filter: how many messages it would look at."""
         sizes = {}

@@ -272,6 +272,15 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_a_start_and_a_check_count_nothing(database: SqliteDatabase) -> None:
+    """Where the index is made anew, counting what it lacks may take longer than a read may."""
+    (database.sql / "queries" / "read_totals.sql").write_text(ENDLESS, "utf-8")
+    async with impatient(database) as store:
+        await store.check()
+        with pytest.raises(QueryTimeout):
+            await store.totals()
+
+
 @pytest.fixture
 def endless(database: SqliteDatabase) -> SqliteDatabase:
     """A database where counting the messages of a range never ends by itself."""
