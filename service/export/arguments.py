@@ -11,17 +11,18 @@ from service.stream import CSV, FORMATS, NDJSON, Format
 
 STANDARD_OUTPUT = "-"
 
-DESCRIPTION = """\
-Write all messages, or those that the filters choose, to a file or to standard output, oldest first.
-"""
+DESCRIPTION = "Write all messages, or those that a filter chooses, oldest first."
 EPILOG = """\
 The database is that of DATABASE_URL or DATABASE_URL_FILE; the service may be running. The export
 walks by cursor, not in one snapshot: each message that was there when it began comes exactly once,
-and of those that arrive meanwhile, those whose ts lies ahead of it.
+and of those that arrive meanwhile, those whose ts lies ahead of it. Where the index is behind or is
+missing, as beside a copy of a database, it is made first.
+
+CSV is written as the messages came: a spreadsheet takes what begins with =, +, - or @ for a formula.
 
 exit code: 0 when all of it is written, and only then; 1 when the database or the output failed, 2
-for bad arguments, 130 after Ctrl-C and 143 after SIGTERM. FILE appears, or replaces the one of that
-name, when it is whole; standard output can hold a part, and only the exit code tells.
+for bad arguments, 130 after Ctrl-C and 143 after SIGTERM. FILE appears, or replaces the one of
+that name, when it is whole; standard output can hold a part, and only the exit code tells.
 """
 
 
