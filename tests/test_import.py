@@ -397,6 +397,21 @@ class TestLongLines:
         assert rejects.read_bytes() == ndjson([bad[0], long[0], long[1], long[1], long[0]])
         assert [row["message_id"] for row in stored(database)] == ["good-0", "good-1", "good-2"]
 
+    def test_that_are_cut_off_are_not_glued_to_others(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        noise = random.Random(1).randbytes(1_000_000).hex().encode()
+        cut = Path(written(tmp_path / "cut.gz", [noise]))
+        cut.write_bytes(cut.read_bytes()[:900_000])
+        bad = written(tmp_path / "bad.ndjson", [b"bad"])
+        rejects = tmp_path / "rejects"
+        assert main([str(cut), bad, "--rejects", str(rejects)]) == 1
+        assert f"{cut}: cannot be read past line 0: it is cut off\n" in capsys.readouterr().err
+        part, rest = rejects.read_bytes().split(b"\n", 1)
+        assert noise.startswith(part)
+        assert len(part) > self.LIMIT
+        assert rest == b"bad\n"
+
     def test_cost_no_memory(self, tmp_path: Path) -> None:
         """256 MiB in one line, out of a file of 256 KiB."""
         file = tmp_path / "bomb.gz"

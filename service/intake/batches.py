@@ -69,6 +69,7 @@ class Reader:
 
     def _read(self, path: str) -> Iterator[Batch]:
         self._name, self._number = "standard input" if path == STANDARD_INPUT else path, 0
+        self._rejects.end_line()
         try:
             with Content(path, self._valve) as content:
                 yield from self._take_rather_than_wait(content)

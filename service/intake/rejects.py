@@ -16,6 +16,7 @@ class Rejects:
         """Empties the file."""
         self._path = path
         self._file: BinaryIO | None = None
+        self._is_in_line = False
         try:
             if path is not None:
                 self._file = path.open("wb")
@@ -23,14 +24,20 @@ class Rejects:
             raise self._failed(error) from error
 
     def keep(self, part: bytes, end: bytes = b"\n") -> None:
-        """Keep a line, or with another `end` a part of it."""
+        """Keep a line, or with an empty `end` a part of it."""
         if self._file is not None:
+            self._is_in_line = not end
             try:
                 self._file.write(part + end)
                 self._file.flush()
             except OSError as error:
                 self.close()
                 raise self._failed(error) from error
+
+    def end_line(self) -> None:
+        """Let what is kept next begin a line, also where the rest of the last one never came."""
+        if self._is_in_line:
+            self.keep(b"")
 
     def close(self) -> None:
         """What was kept has been written, or `keep` has told."""
