@@ -13,8 +13,8 @@ PRAGMA journal_size_limit = 67108864;
 
 PRAGMA busy_timeout = 5000;
 
--- 32 MiB of pages: a slice of messages is spread over many.
-PRAGMA cache_size = -32768;
+-- 16 MiB of pages: a slice of messages is spread over many.
+PRAGMA cache_size = -16384;
 
 PRAGMA temp_store = MEMORY;
 
