@@ -17,10 +17,12 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     begin_write: str
     checkpoint: str
     count_by_from: str
+    count_by_scan: str
     count_by_text: str
     count_by_to: str
     count_by_ts: str
     create_migrations: str
+    estimate_scan: str
     estimate_text: str
     find_messages: str
     find_slice: str
@@ -34,6 +36,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     insert_messages: str
     list_migrations: str
     page_by_from: str
+    page_by_scan: str
     page_by_text: str
     page_by_to: str
     page_by_ts: str

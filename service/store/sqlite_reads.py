@@ -6,7 +6,7 @@ Every function runs in the thread of a read connection, inside one snapshot.
 import sqlite3
 from typing import Any
 
-from service.store.port import Filter, Position, Row, Totals
+from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.queries import Queries
 
 PART_CHARACTERS = 3
@@ -15,6 +15,10 @@ PART_CHARACTERS = 3
 FEW_MESSAGES = 10_000
 """Of a text that more messages have, a page is found sooner by looking at messages in their order
 than by finding and sorting all that have it."""
+
+READS_IN_A_ROW = 20
+"""So many messages are read one after the other in the time that one takes by its place in an
+index. (Measured: 0.14 µs and 2.4 to 3.5 µs.)"""
 
 Parameters = dict[str, Any]
 
@@ -49,7 +53,12 @@ class Reads:
         sizes = self._sizes()
         if sizes.get("by_text", 0) > FEW_MESSAGES:
             del sizes["by_text"]
-        sql = getattr(self._queries, "page_" + min(sizes, key=sizes.__getitem__, default="by_ts"))
+        if (
+            _least(sizes) == "by_scan"
+            and self._up_to_few(self._queries.estimate_scan) > FEW_MESSAGES
+        ):
+            del sizes["by_scan"]
+        sql = getattr(self._queries, "page_" + _least(sizes))
         return [Row(*row) for row in self._connection.execute(sql, parameters).fetchall()]
 
     def count(self) -> int:
@@ -61,10 +70,7 @@ class Reads:
             return self._one(queries.total_of_sender)
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
             return self._one(queries.total_of_recipient)
-        sizes = self._sizes()
-        return self._one(
-            getattr(queries, "count_" + min(sizes, key=sizes.__getitem__, default="by_ts"))
-        )
+        return self._one(getattr(queries, "count_" + _least(self._sizes())))
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
@@ -79,19 +85,31 @@ class Reads:
         self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
 
     def _sizes(self) -> dict[str, int]:
-        """By side of the index that can serve the filter: how many messages it would look at."""
+        """By side that can serve the filter: how many messages it would look at."""
+        chosen, queries = self._chosen, self._queries
         sizes = {}
-        if self._chosen.from_msisdn is not None:
-            sizes["by_from"] = self._one(self._queries.total_of_sender)
-        if self._chosen.to_msisdn is not None:
-            sizes["by_to"] = self._one(self._queries.total_of_recipient)
+        if chosen.from_msisdn is not None:
+            sizes["by_from"] = self._one(queries.total_of_sender)
+        if chosen.to_msisdn is not None:
+            sizes["by_to"] = self._one(queries.total_of_recipient)
         if self._parameters["match"]:
-            few = {"limit": FEW_MESSAGES + 1}
-            sizes["by_text"] = self._one(self._queries.estimate_text, few)
+            sizes["by_text"] = self._up_to_few(queries.estimate_text)
+        elif chosen.q_folded:
+            sizes["by_ts"] = total = self._one(queries.read_totals)
+            if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
+                sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""})
+            sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
+
+    def _up_to_few(self, sql: str) -> int:
+        return self._one(sql, {"limit": FEW_MESSAGES + 1})
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
         return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
+
+
+def _least(sizes: dict[str, int]) -> str:
+    return min(sizes, key=sizes.__getitem__, default="by_ts")
 
 
 def match_parts(q_folded: str) -> str:
