@@ -84,7 +84,7 @@ class SqliteDatabase:
         self.sql = folder / "sql"
         shutil.copytree(sql_folder("sqlite"), self.sql)
         with (self.sql / "connection.sql").open("a") as file:
-            file.write("PRAGMA busy_timeout = 10;\n")
+            file.write("PRAGMA busy_timeout = 300;\n")
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

@@ -244,14 +244,14 @@ async def test_a_migration_keeps_triggers_whole(database: SqliteDatabase) -> Non
 @pytest.mark.anyio
 async def test_stores_that_start_at_once_migrate_once(database: SqliteDatabase) -> None:
     add_slow_ones(database)
-    database.rewrite("connection.sql", "busy_timeout = 10;", "busy_timeout = 60000;")
+    database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     await asyncio.gather(*[open_and_insert(database, "a") for _ in range(8)])
     assert [number for number, _ in numbers(database)] == [1, 2, 3]
 
 
 def test_processes_that_start_at_once_migrate_once(database: SqliteDatabase) -> None:
     add_slow_ones(database)
-    database.rewrite("connection.sql", "busy_timeout = 10;", "busy_timeout = 60000;")
+    database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     command = [sys.executable, "-c", OPEN_A_STORE, str(database.path), str(database.sql)]
     waiting, starting_gun = os.pipe()
     with ExitStack() as stack:

@@ -213,7 +213,7 @@ async def test_two_stores_fill_one_index_once(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 3)
-    database.rewrite("connection.sql", "busy_timeout = 10;", "busy_timeout = 60000;")
+    database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     async with opened(database) as one, opened(database) as other:
         await asyncio.gather(one.insert(SENT[:60]), other.insert(SENT[40:]))
         await asyncio.gather(one.index_all(), other.index_all())
