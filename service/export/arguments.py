@@ -18,7 +18,8 @@ walks by cursor, not in one snapshot: each message that was there when it began 
 once, and of those that arrive meanwhile, those whose ts lies ahead of it. Where the index is
 behind or is missing, as beside a copy of a database, it is made first.
 
-CSV is written as the messages came: a spreadsheet takes what begins with =, +, - or @ for a formula.
+CSV is written as the messages came: a spreadsheet takes what begins with =, +, - or @ for a
+formula.
 
 exit code: 0 when all of it is written, and only then; 1 when the database or the output failed, 2
 for bad arguments, 130 after Ctrl-C and 143 after SIGTERM. FILE appears, or replaces the one of
