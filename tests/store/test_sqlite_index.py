@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -327,6 +328,18 @@ async def test_a_caller_may_have_less_patience(database: SqliteDatabase) -> None
     async with opened(database) as store:
         with pytest.raises(QueryTimeout, match=r"no answer within 0\.01 s"):
             await store.page(RANGE, None, 0, 10, seconds_max=0.01)
+
+
+async def test_a_statement_that_begins_after_the_deadline_is_stopped_too(
+    database: SqliteDatabase,
+) -> None:
+    def read(raw: Any) -> Any:
+        time.sleep(0.2)
+        return raw.execute(ENDLESS).fetchall()
+
+    async with opened(database) as store:
+        with pytest.raises(QueryTimeout):
+            await store._readers.run_for(0.05, read)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.01, 0.1])
