@@ -109,9 +109,10 @@ class Indexer:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), PAUSE_SECONDS)
             self.trouble = None
-        except StoreError as error:
-            # Reads stay right, and get slower with every message that the index lacks.
-            self.trouble = str(error)
+        except Exception as error:
+            # Whatever it is, the next look tries again: reads stay right meanwhile, and get slower
+            # with every message that the index lacks. The readiness probe tells.
+            self.trouble = str(error) or type(error).__name__
 
     def _prepare(self, connection: sqlite3.Connection) -> bool:
         """Whether the index is that of this database and this code; an empty file is made so."""
