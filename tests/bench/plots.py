@@ -327,7 +327,7 @@ def _foot(figure: Figure, report: Report) -> None:
     """Where it was measured, small, below."""
     machine = report.machine
     words = (
-        f"{report.command} · {report.began_at[:10]} · {report.commit} · {machine['processor']},"
+        f"{report.command}\n{report.began_at[:10]} · {report.commit} · {machine['processor']},"
         f" {machine['cores']} cores · medians, least to most"
     )
     figure.supxlabel(words, fontsize=7.5, color="#555555")
