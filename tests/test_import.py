@@ -26,7 +26,7 @@ from service import compression
 from service.export.command import main as export
 from service.intake.batches import REASONS_MAX
 from service.intake.command import main
-from service.intake.indexing import MESSAGES_A_ROUND, Indexing
+from service.intake.indexing import MESSAGES_A_ROUND, MESSAGES_BEHIND_MAX, Indexing
 from service.intake.lines import Piece, split
 from service.intake.pace import BATCH_LINES_MAX, BATCH_LINES_MIN, BATCH_SECONDS, Pace
 from service.schemas import decode_message, format_instant
@@ -856,7 +856,7 @@ class TestIndexing:
             ahead += 1_000
             await indexing.add(1_000)
             most_ahead = max(most_ahead, ahead)
-        assert MESSAGES_A_ROUND < most_ahead <= 2 * MESSAGES_A_ROUND
+        assert MESSAGES_A_ROUND < most_ahead <= MESSAGES_BEHIND_MAX
         await indexing.complete()
         assert ahead == 0
         await indexing.end()
