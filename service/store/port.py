@@ -15,6 +15,10 @@ class StoreError(Exception):
     """The database did not do it; nothing of it is half done. The text holds no message's data."""
 
 
+class StoreDamaged(StoreError):
+    """The file is no database, or not a whole one; waiting mends nothing."""
+
+
 class QueryTimeout(StoreError):
     """A read was stopped because it took too long; nothing is wrong with the database."""
 

@@ -34,6 +34,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     index_senders: str
     index_totals: str
     insert_messages: str
+    list_index_tables: str
     list_migrations: str
     page_by_from: str
     page_by_scan: str

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import aiosqlite
 
-from service.store.port import QueryTimeout, StoreError
+from service.store.port import QueryTimeout, StoreDamaged, StoreError
 from service.store.queries import Queries
 
 try:
@@ -25,6 +25,9 @@ driver: Any = dbapi2
 T = TypeVar("T")
 
 ROWS_A_FETCH = 64
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""SQLite's result codes (sqlite.org/rescode.html) for a file that is not what it should be."""
+
 INTERRUPT_AGAIN_SECONDS = 0.05
 """A statement that begins just behind an interrupt does not see it: interrupt until it is over."""
 
@@ -139,7 +142,7 @@ class Pool:
             if connection is not None:
                 await connection.close()
                 connection = None
-            raise StoreError(str(error)) from error
+            raise _store_error(error) from error
         finally:
             self._idle.put_nowait(connection)
 
@@ -168,6 +171,12 @@ class _Interrupter:
         self._has_interrupted = True
         self._connection.interrupt_now()
         self._timer = self._loop.call_later(INTERRUPT_AGAIN_SECONDS, self.interrupt)
+
+
+def _store_error(error: Any) -> StoreError:
+    """What a driver's error means; the lowest byte of its code is the kind."""
+    is_damage = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in DAMAGE
+    return StoreDamaged(str(error)) if is_damage else StoreError(str(error))
 
 
 def describe_driver() -> str:

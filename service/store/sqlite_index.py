@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from service.store.port import StoreError
+from service.store.port import StoreDamaged
 from service.store.queries import Queries
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 
@@ -65,10 +65,14 @@ class Indexer:
         """Why the index does not follow, while it does not."""
 
     async def open(self) -> None:
-        """Make the index file, or make it anew where it is not the index of this database."""
+        """Make the index file, or make it anew where it is not the index of this database.
+
+        Raises StoreError where that can't be found out: a file that another process has locked is
+        one that it uses, and is never removed.
+        """
         try:
             is_usable = await self._pool.run(self._prepare)
-        except StoreError:
+        except StoreDamaged:
             is_usable = False
         if not is_usable:
             await self._pool.close()
@@ -116,16 +120,21 @@ class Indexer:
 
     def _prepare(self, connection: sqlite3.Connection) -> bool:
         """Whether the index is that of this database and this code; an empty file is made so."""
-        connection.execute(self._queries.begin_write)
-        try:
-            seq, message_id, digest = connection.execute(self._queries.read_indexed).fetchone()
-        except driver.OperationalError:
-            execute_all(connection, self._index_sql)
-            self._record(connection, 0, "")
+        if not connection.execute(self._queries.list_index_tables).fetchall():
+            connection.execute(self._queries.begin_write)
+            # Now that nobody else can write: another process may just have made it.
+            if not connection.execute(self._queries.list_index_tables).fetchall():
+                execute_all(connection, self._index_sql)
+                self._record(connection, 0, "")
             connection.commit()
-            return True
+        try:
+            row = connection.execute(self._queries.read_indexed).fetchone()
+        except driver.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            return False  # some other database has this name
+        seq, message_id, digest = row or (0, "", "")
         found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
-        connection.rollback()
         return bool(digest == self._digest and message_id == (found[0] if found else ""))
 
     def _index_slice(self, connection: sqlite3.Connection) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from service.errors import DatabaseError
 from service.store import sqlite_index
 from service.store.port import Filter, Outcome, QueryTimeout, StoreError
 from service.store.sqlite import SqliteStore
@@ -160,6 +161,38 @@ async def test_an_index_that_is_not_the_one_is_made_anew(
         await store.index_all()
         await check(store)
     assert indexed(database) == len(SENT)
+
+
+async def test_an_index_that_another_process_writes_is_used_and_left_where_it_is(
+    database: SqliteDatabase,
+) -> None:
+    async with database.opened() as store:
+        await store.insert(SENT)
+    path = index_path(database.path)
+    inode = path.stat().st_ino
+    with closing(driver.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with database.opened() as store:
+            assert (await store.totals()).messages == len(SENT)
+        other.rollback()
+    assert path.stat().st_ino == inode
+
+
+async def test_a_new_index_that_another_process_makes_is_not_removed(
+    database: SqliteDatabase,
+) -> None:
+    path = index_path(database.path)
+    with (database.sql / "index_connection.sql").open("a") as file:
+        file.write("PRAGMA busy_timeout = 10;\n")
+    with closing(driver.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        inode = path.stat().st_ino
+        with pytest.raises(DatabaseError, match="locked"):
+            async with database.opened():
+                pass
+        other.rollback()
+        assert path.stat().st_ino == inode
 
 
 async def test_a_change_of_the_index_makes_it_anew(database: SqliteDatabase) -> None:
