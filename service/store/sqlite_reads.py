@@ -4,6 +4,7 @@ Every function runs in the thread of a read connection, inside one snapshot.
 """
 
 import sqlite3
+from functools import cached_property
 from typing import Any
 
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
@@ -50,7 +51,7 @@ class Reads:
             "limit": limit,
             "offset": offset,
         }
-        sizes = self._sizes()
+        sizes = self._sizes.copy()
         if sizes.get("by_text", 0) > FEW_MESSAGES:
             del sizes["by_text"]
         if (
@@ -67,10 +68,10 @@ class Reads:
         if chosen == Filter():
             return self._one(queries.read_totals)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
-            return self._one(queries.total_of_sender)
+            return self._sizes["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
-            return self._one(queries.total_of_recipient)
-        return self._one(getattr(queries, "count_" + _least(self._sizes())))
+            return self._sizes["by_to"]
+        return self._one(getattr(queries, "count_" + _least(self._sizes)))
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
@@ -84,6 +85,7 @@ class Reads:
         seq = self._parameters["indexed_seq"]
         self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
 
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         """By side that can serve the filter: how many messages it would look at."""
         chosen, queries = self._chosen, self._queries
