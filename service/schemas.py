@@ -5,6 +5,7 @@ Instants are integers inside the service: microseconds since 1970-01-01T00:00:00
 
 import functools
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -147,6 +148,20 @@ def parse_instant(text: str) -> int:
     """
     since = datetime.fromisoformat(text) - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A parser of decimal digits, and nothing else, for a number between two bounds, inclusive.
+
+    What it gives raises ValueError for any other text.
+    """
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    return parse
 
 
 def format_instant(microseconds: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from service.errors import SettingsError
+from service.schemas import whole_number
 
 T = TypeVar("T")
 
@@ -95,15 +96,6 @@ def _token(text: str) -> Secret:
     return Secret(text.encode())
 
 
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
-            raise ValueError
-        return int(text)
-
-    return parse
-
-
 def _log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
         raise ValueError
@@ -137,24 +129,24 @@ VARIABLES = {
     ),
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
     "HOST": Variable("host", _host, "a host name or an IP address"),
-    "PORT": Variable("port", _whole_number(0, 65_535), "a whole number from 0 to 65535"),
+    "PORT": Variable("port", whole_number(0, 65_535), "a whole number from 0 to 65535"),
     "WORKERS": Variable(
         "workers",
-        _whole_number(1, 1),
+        whole_number(1, 1),
         "1: SQLite has one writer, and more processes would need postgresql://,"
         " which this version does not support",
     ),
     "MAX_BODY_BYTES": Variable(
-        "body_bytes_max", _whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"
+        "body_bytes_max", whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"
     ),
     "QUEUE_LIMIT": Variable(
         "queue_messages_max",
-        _whole_number(1, 10_000_000),
+        whole_number(1, 10_000_000),
         "a whole number of messages from 1 to 10000000",
     ),
     "QUERY_TIMEOUT_SECONDS": Variable(
         "query_timeout_seconds",
-        _whole_number(1, 3_600),
+        whole_number(1, 3_600),
         "a whole number of seconds from 1 to 3600",
     ),
     "READ_TOKEN": Variable(

@@ -2,8 +2,8 @@
 
 import argparse
 from pathlib import Path, PurePath
-from typing import NoReturn
 
+from service.command_line import Parser
 from service.errors import InvalidParameter
 from service.parameters import FILTERS, read_filter
 from service.store.port import Filter
@@ -36,13 +36,6 @@ class Options(argparse.Namespace):
     chosen: Filter
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"export: {message}\n")
-
-
 def parse(arguments: list[str]) -> Options:
     """The options. Raises SystemExit(2) after one line that says what is wrong."""
     parser = _parser()
@@ -60,13 +53,7 @@ def parse(arguments: list[str]) -> Options:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m service export",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("export", DESCRIPTION, EPILOG)
     parser.add_argument(
         "--format",
         choices=list(FORMATS),

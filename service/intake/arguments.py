@@ -4,8 +4,8 @@ import argparse
 import os
 import stat
 from pathlib import Path
-from typing import NoReturn
 
+from service.command_line import Parser
 from service.intake.sources import STANDARD_INPUT
 
 DESCRIPTION = "Store messages from files, as webhooks would have: one JSON object a line (NDJSON)."
@@ -32,22 +32,9 @@ class Options(argparse.Namespace):
     rejects: Path | None
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"import: {message}\n")
-
-
 def parse(arguments: list[str]) -> Options:
     """The options, whose files are there. Raises SystemExit(2) after one line that says why not."""
-    parser = Parser(
-        prog="python -m service import",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("import", DESCRIPTION, EPILOG)
     parser.add_argument(
         "files",
         nargs="+",

@@ -3,8 +3,6 @@
 import base64
 import binascii
 import hashlib
-import re
-from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -13,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.asgi import send_json
 from service.errors import InvalidParameter
 from service.parameters import FILTERS, read, read_filter, split_query
-from service.schemas import Page, encode
+from service.schemas import Page, encode, whole_number
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
 from service.stream import show
 
@@ -87,10 +85,10 @@ def parse_query(query_string: bytes) -> Query:
             given,
             "limit",
             LIMIT_DEFAULT,
-            _whole_number(1, LIMIT_MAX),
+            whole_number(1, LIMIT_MAX),
             "a whole number from 1 to 100",
         ),
-        offset=read(given, "offset", 0, _whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
+        offset=read(given, "offset", 0, whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
         wants_total=read(given, "total", True, _boolean, "true or false"),
     )
 
@@ -115,15 +113,6 @@ def decode_cursor(text: str, chosen: Filter) -> Position:
 
 def _digest(chosen: Filter) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(chosen), digest_size=8).digest()
-
-
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-            raise ValueError
-        return int(text)
-
-    return parse
 
 
 def _boolean(text: str) -> bool:

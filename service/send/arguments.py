@@ -3,10 +3,10 @@
 import argparse
 import os
 from collections.abc import Callable
-from typing import NoReturn
 
 import yarl
 
+from service.command_line import Parser
 from service.errors import SettingsError
 from service.settings import Settings
 
@@ -45,13 +45,6 @@ class Options(argparse.Namespace):
     print_curl: bool
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"send: {message}\n")
-
-
 def parse(arguments: list[str]) -> Options:
     """The options, complete. Raises SystemExit(2) after one line that says what is wrong."""
     parser = _parser()
@@ -81,13 +74,7 @@ def _secret(option: str | None) -> bytes:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m service send",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("send", DESCRIPTION, EPILOG)
     _add_target(parser)
     _add_load(parser)
     _add_messages(parser)
