@@ -43,6 +43,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     page_by_ts: str
     read_connection: str
     read_indexed: str
+    read_last_seq: str
     read_message_id: str
     read_totals: str
     record_indexed: str

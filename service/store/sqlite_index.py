@@ -88,8 +88,12 @@ class Indexer:
         self._stored.set()
 
     async def index_all(self) -> None:
-        """Return when every message stored so far is in the index; raises StoreError."""
-        while await self._pool.run(self._index_slice):
+        """Return when every message stored by now is in the index; raises StoreError.
+
+        What is stored meanwhile is left to the next one, or this might never end.
+        """
+        last_seq = await self._pool.run(self._last_seq)
+        while 0 < await self._pool.run(self._index_slice) < last_seq:
             pass
 
     async def close(self) -> None:
@@ -137,8 +141,12 @@ class Indexer:
         found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
         return bool(digest == self._digest and message_id == (found[0] if found else ""))
 
-    def _index_slice(self, connection: sqlite3.Connection) -> bool:
-        """Take the next slice into the index, if there is one.
+    def _last_seq(self, connection: sqlite3.Connection) -> int:
+        row: tuple[int] = connection.execute(self._queries.read_last_seq).fetchone()
+        return row[0]
+
+    def _index_slice(self, connection: sqlite3.Connection) -> int:
+        """Take the next slice into the index; gives its last seq, or 0 where there is none.
 
         How far the index is gets read under the write lock: another process may index, too.
         """
@@ -148,12 +156,13 @@ class Indexer:
         last = connection.execute(self._queries.find_slice, limits).fetchone()
         if last is None:
             connection.rollback()
-            return False
+            return 0
         for step in self._steps:
             connection.execute(step, {"after_seq": after_seq, "last_seq": last[0]})
         self._record(connection, *last)
         connection.commit()
-        return True
+        last_seq: int = last[0]
+        return last_seq
 
     def _record(self, connection: sqlite3.Connection, seq: int, message_id: str) -> None:
         record = {"seq": seq, "message_id": message_id, "digest": self._digest}

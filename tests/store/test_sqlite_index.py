@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -254,6 +255,26 @@ async def test_two_stores_fill_one_index_once(
         await check(one)
         await check(other)
     assert indexed(database) == len(SENT)
+
+
+async def test_indexing_all_ends_though_as_much_is_stored_meanwhile(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 10)
+    async with opened(database, Indexing.NEVER) as store:
+        await store.insert(SENT[:20])
+        loop, index_slice = asyncio.get_running_loop(), store._indexer._index_slice
+
+        def index_slice_and_store_more(connection: sqlite3.Connection) -> int:
+            last_seq = index_slice(connection)
+            more = [message(f"after-{last_seq}-{number}") for number in range(10)]
+            asyncio.run_coroutine_threadsafe(store.insert(more), loop).result()
+            return last_seq
+
+        monkeypatch.setattr(store._indexer, "_index_slice", index_slice_and_store_more)
+        await store.index_all()
+        assert indexed(database) == 20
+        assert (await store.totals()).messages == 40
 
 
 async def test_an_index_that_cannot_be_written_delays_no_message_and_fails_the_check(

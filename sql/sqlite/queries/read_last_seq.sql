@@ -1,0 +1,7 @@
+-- The message that was stored last; 0 where there is none.
+--
+-- Parameters: none
+-- Rows:       one: seq
+-- Index:      the primary key of messages, from its end
+SELECT ifnull(max(seq), 0) AS seq
+FROM messages;
