@@ -51,6 +51,7 @@ class Application:
         self._store = SqliteStore(
             settings.database_path, timeout_seconds=settings.query_timeout_seconds
         )
+        self._metrics.watch_index(self._store.messages_behind)
         self._ingest = GroupCommit(self._store, self._metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
         self._serve = RequestObserver(router, log, self._metrics)

@@ -78,6 +78,11 @@ class Metrics:
         self._queue = Gauge(
             "ingest_queue_messages", "Messages that wait for their commit", registry=registry
         )
+        self._index_lag = Gauge(
+            "index_lag_messages",
+            "Messages that are stored and found, and not in the index yet: reads look through them",
+            registry=registry,
+        )
         self._database_bytes = Gauge(
             "database_bytes",
             "Size of the database's files: " + ", ".join(DATABASE_FILES),
@@ -106,6 +111,10 @@ class Metrics:
     def watch_queue(self, messages_waiting: Callable[[], int]) -> None:
         """Read the gauge of waiting messages where they wait."""
         self._queue.set_function(messages_waiting)
+
+    def watch_index(self, messages_behind: Callable[[], int]) -> None:
+        """Read the gauge of messages that are not indexed where they are indexed."""
+        self._index_lag.set_function(messages_behind)
 
     def watch_log(self, lines_dropped: Callable[[], int]) -> None:
         """Read the count of lost log lines where they are lost."""

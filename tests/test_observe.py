@@ -14,6 +14,7 @@ from service.routes import observe
 from service.schemas import Message
 from service.store.port import Outcome, StoreError
 from service.store.sqlite import SqliteStore
+from service.store.sqlite_index import Indexer
 from tests.support import Service, message, running, signed
 
 pytestmark = pytest.mark.anyio
@@ -173,6 +174,7 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
         "ingest_batch_messages": ("histogram", {"le"}),
         "ingest_commit_duration_seconds": ("histogram", {"le"}),
         "ingest_queue_messages": ("gauge", set()),
+        "index_lag_messages": ("gauge", set()),
         "webhook_conflicts": ("counter", set()),
         "log_lines_dropped": ("counter", set()),
         "database_bytes": ("gauge", {"file"}),
@@ -184,7 +186,12 @@ async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
     metrics = await service.metrics()
     for result in WEBHOOK_RESULTS:
         assert metrics[f'webhook_requests_total{{result="{result}"}}'] == 0
-    for name in ("webhook_conflicts_total", "log_lines_dropped_total", "ingest_queue_messages"):
+    for name in (
+        "webhook_conflicts_total",
+        "log_lines_dropped_total",
+        "ingest_queue_messages",
+        "index_lag_messages",
+    ):
         assert metrics[name] == 0
     assert metrics["ingest_batch_messages_count"] == 0
 
@@ -265,6 +272,13 @@ async def test_what_waits_for_its_commit_is_shown(
     may_commit.set()
     await asyncio.gather(first, *others)
     assert (await service.metrics())["ingest_queue_messages"] == 0
+
+
+async def test_what_waits_for_the_index_is_shown(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Indexer, "messages_behind", lambda _: 7)
+    assert (await service.metrics())["index_lag_messages"] == 7
 
 
 async def test_the_database_files_are_measured(service: Service, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class SqliteStore:
         self._path = path
         self._timeout_seconds = timeout_seconds
         self._created_at = 0
+        self._stored_seq = 0
         self._migrations = load_migrations(folder / "migrations")
         self._queries = queries = load_queries(folder / "queries")
         settings_sql = (folder / "connection.sql").read_text("utf-8")
@@ -89,13 +90,17 @@ class SqliteStore:
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.port.Store.insert`."""
         outcomes = await self._writer.run(lambda connection: self._insert(connection, messages))
-        self._indexer.notify()
+        self._indexer.notify(self._stored_seq)
         self._is_log_growing.set()
         return outcomes
 
     async def index_all(self) -> None:
         """Return when all that is stored so far is in the index, and found as fast as it can be."""
         await self._indexer.index_all()
+
+    def messages_behind(self) -> int:
+        """About how many messages are stored and not in the index yet."""
+        return self._indexer.messages_behind()
 
     async def page(
         self,
@@ -211,7 +216,10 @@ class SqliteStore:
         first = first_of_each(messages)
         created_at = self._next_created_at()
         batch = {"batch": _encode(list(first.values())).decode(), "created_at": created_at}
-        created_count = connection.execute(self._queries.insert_messages, batch).rowcount
+        inserted = connection.execute(self._queries.insert_messages, batch)
+        created_count = inserted.rowcount
+        if created_count:
+            self._stored_seq = inserted.lastrowid or 0
         if created_count == len(messages):
             return [Outcome.CREATED] * created_count
         ids = {"message_ids": _encode(list(first)).decode(), "created_at": created_at}

@@ -61,6 +61,7 @@ class Indexer:
         self._stored = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stored_seq = self._indexed_seq = 0
         self.trouble: str | None = None
         """Why the index does not follow, while it does not."""
 
@@ -83,9 +84,14 @@ class Indexer:
         """Begin to follow; needs a running event loop."""
         self._task = asyncio.create_task(self._follow(), name="indexer")
 
-    def notify(self) -> None:
-        """Messages have been stored."""
+    def notify(self, stored_seq: int) -> None:
+        """Messages up to `stored_seq` have been stored."""
+        self._stored_seq = max(self._stored_seq, stored_seq)
         self._stored.set()
+
+    def messages_behind(self) -> int:
+        """About how many messages are stored and not in the index yet."""
+        return max(0, self._stored_seq - self._indexed_seq)
 
     async def index_all(self) -> None:
         """Return when every message stored by now is in the index; raises StoreError.
@@ -138,6 +144,7 @@ class Indexer:
                 raise
             return False  # some other database has this name
         seq, message_id, digest = row or (0, "", "")
+        self._stored_seq, self._indexed_seq = self._last_seq(connection), seq
         found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
         return bool(digest == self._digest and message_id == (found[0] if found else ""))
 
@@ -161,8 +168,8 @@ class Indexer:
             connection.execute(step, {"after_seq": after_seq, "last_seq": last[0]})
         self._record(connection, *last)
         connection.commit()
-        last_seq: int = last[0]
-        return last_seq
+        self._indexed_seq = last[0]
+        return self._indexed_seq
 
     def _record(self, connection: sqlite3.Connection, seq: int, message_id: str) -> None:
         record = {"seq": seq, "message_id": message_id, "digest": self._digest}

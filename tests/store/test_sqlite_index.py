@@ -244,6 +244,23 @@ async def test_an_index_that_lost_its_last_slices_takes_them_again(
         await check(store)
 
 
+async def test_how_far_the_index_is_behind_is_known(database: SqliteDatabase) -> None:
+    async with opened(database, Indexing.NEVER) as store:
+        assert store.messages_behind() == 0
+        await store.insert(SENT[:20])
+        assert store.messages_behind() == 20
+        await store.index_all()
+        await store.check()
+        await store.insert(SENT[:20])
+        assert store.messages_behind() == 0
+        await store.insert(SENT[50:60])
+        assert store.messages_behind() > 0
+    async with opened(database, Indexing.NEVER) as store:
+        assert store.messages_behind() > 0
+        await store.index_all()
+        assert store.messages_behind() == 0
+
+
 async def test_two_stores_fill_one_index_once(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
