@@ -86,7 +86,7 @@ class Connection(aiosqlite.Connection):
 
 
 class Pool:
-    """A fixed number of connections, each in one pair of hands at a time.
+    """A fixed number of connections, each in one pair of hands at a time, in the order of asking.
 
     They open when they are first needed; one that failed is closed and opened anew, since after an
     I/O error nothing that a connection believes about its file is certain.
@@ -95,10 +95,11 @@ class Pool:
     def __init__(self, size: int, options: Options, queries: Queries) -> None:
         self._options = options
         self._queries = queries
-        self._idle: asyncio.LifoQueue[Connection | None] = asyncio.LifoQueue()
         self._size = size
-        for _ in range(size):
-            self._idle.put_nowait(None)
+        self._idle: list[Connection | None] = [None] * size
+        # Not a queue: who gives a connection back and asks again at once would take it again, and
+        # whoever waits for it would wait as long as there is load.
+        self._turns = asyncio.Semaphore(size)
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Call `function` with a connection that nobody else uses; raises StoreError."""
@@ -125,26 +126,29 @@ class Pool:
     async def close(self) -> None:
         """Close every connection, waiting for those in use; safe to call twice."""
         for _ in range(self._size):
-            connection = await self._idle.get()
+            await self._turns.acquire()
+        for connection in self._idle:
             if connection is not None:
                 await connection.close()
+        self._idle = [None] * self._size
         for _ in range(self._size):
-            self._idle.put_nowait(None)
+            self._turns.release()
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
-        connection = await self._idle.get()
-        try:
-            if connection is None:
-                connection = await Connection.open(self._options, self._queries)
-            yield connection
-        except driver.Error as error:
-            if connection is not None:
-                await connection.close()
-                connection = None
-            raise _store_error(error) from error
-        finally:
-            self._idle.put_nowait(connection)
+        async with self._turns:
+            connection = self._idle.pop()
+            try:
+                if connection is None:
+                    connection = await Connection.open(self._options, self._queries)
+                yield connection
+            except driver.Error as error:
+                if connection is not None:
+                    await connection.close()
+                    connection = None
+                raise _store_error(error) from error
+            finally:
+                self._idle.append(connection)
 
 
 class _Interrupter:

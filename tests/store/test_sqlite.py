@@ -1,5 +1,6 @@
 """What only the SQLite store promises: its settings, its files, and what it says of bad ones."""
 
+import asyncio
 import os
 import re
 import resource
@@ -101,6 +102,27 @@ async def test_a_connection_file_that_would_lose_messages_is_refused(
     database.rewrite("connection.sql", setting, other)
     with pytest.raises(DatabaseError, match="DATABASE_URL"):
         await _open(database)
+
+
+async def test_who_waits_for_a_connection_gets_it_though_another_never_stops(
+    store: SqliteStore,
+) -> None:
+    stored, has_checkpointed = 0, asyncio.Event()
+
+    async def store_without_end() -> None:
+        nonlocal stored
+        while not has_checkpointed.is_set():
+            await store.insert([message(str(stored))])
+            stored += 1
+
+    async def checkpoint() -> None:
+        await store._writer.run(store._checkpoint)
+        has_checkpointed.set()
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(store_without_end())
+        tasks.create_task(checkpoint())
+    assert stored < 3
 
 
 async def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
