@@ -196,7 +196,8 @@ def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     values = dict.fromkeys(re.findall(r":\w+", text), "0")
     values |= {":batch": "'[]'", ":message_ids": "'[]'", ":uri": "':memory:'"}
     lines = [f'.parameter set {parameter} "{value}"' for parameter, value in values.items()]
-    schema = "".join((SQL / file).read_text("utf-8") for file in ("schema.sql", "index.sql"))
+    files = ("schema.sql", "index.sql", "queries/create_slice.sql")
+    schema = "".join((SQL / file).read_text("utf-8") for file in files)
     done = subprocess.run(
         [shell, "-bail", ":memory:"],
         input="\n".join([schema, *lines, text]),

@@ -14,6 +14,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
 
     attach: str
     begin_read: str
+    begin_slice: str
     begin_write: str
     checkpoint: str
     count_by_from: str
@@ -22,10 +23,12 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     count_by_to: str
     count_by_ts: str
     create_migrations: str
+    create_slice: str
+    empty_slice: str
     estimate_scan: str
     estimate_text: str
+    fill_slice: str
     find_messages: str
-    find_slice: str
     index_by_from: str
     index_by_text: str
     index_by_to: str
@@ -33,9 +36,11 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     index_recipients: str
     index_senders: str
     index_totals: str
+    insert_indexed: str
     insert_messages: str
     list_index_tables: str
     list_migrations: str
+    measure_slice: str
     page_by_from: str
     page_by_scan: str
     page_by_text: str

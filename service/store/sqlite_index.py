@@ -17,6 +17,12 @@ from service.store.sqlite_connection import Options, Pool, driver, execute_all
 
 SUFFIX = "-index"
 SLICE_MESSAGES = 10_000
+SLICE_CHARACTERS = 8_000_000
+"""Of its texts together, about: bounds the memory that a slice takes."""
+
+FILL_MESSAGES = 2_000
+"""So many are copied into the slice at a time."""
+
 PAUSE_SECONDS = 0.4
 """Between two slices. Under load it makes them large, and their messages cost less each."""
 
@@ -135,7 +141,7 @@ class Indexer:
             # Now that nobody else can write: another process may just have made it.
             if not connection.execute(self._queries.list_index_tables).fetchall():
                 execute_all(connection, self._index_sql)
-                self._record(connection, 0, "")
+                connection.execute(self._queries.insert_indexed, {"digest": self._digest})
             connection.commit()
         try:
             row = connection.execute(self._queries.read_indexed).fetchone()
@@ -153,27 +159,36 @@ class Indexer:
         return row[0]
 
     def _index_slice(self, connection: sqlite3.Connection) -> int:
-        """Take the next slice into the index; gives its last seq, or 0 where there is none.
+        """Take the next slice into the index; gives its last seq, or 0 where there is none."""
+        while True:
+            after_seq = connection.execute(self._queries.read_indexed).fetchone()[0]
+            last_seq = self._fill_slice(connection, after_seq)
+            if not last_seq or self._take_slice(connection, after_seq):
+                self._indexed_seq = last_seq or after_seq
+                return last_seq
 
-        How far the index is gets read under the write lock: another process may index, too.
-        """
-        connection.execute(self._queries.begin_write)
-        after_seq = connection.execute(self._queries.read_indexed).fetchone()[0]
-        limits = {"after_seq": after_seq, "limit": SLICE_MESSAGES}
-        last = connection.execute(self._queries.find_slice, limits).fetchone()
-        if last is None:
-            connection.rollback()
-            return 0
-        for step in self._steps:
-            connection.execute(step, {"after_seq": after_seq, "last_seq": last[0]})
-        self._record(connection, *last)
+    def _fill_slice(self, connection: sqlite3.Connection, after_seq: int) -> int:
+        """Copy the messages of the next slice; gives the last seq, or 0 where there are none."""
+        queries = self._queries
+        connection.execute(queries.create_slice)
+        connection.execute(queries.empty_slice)
+        messages = characters = last_seq = 0
+        is_more = True
+        while is_more and messages < SLICE_MESSAGES and characters < SLICE_CHARACTERS:
+            limit = min(FILL_MESSAGES, SLICE_MESSAGES - messages)
+            limits = {"after_seq": max(after_seq, last_seq), "limit": limit}
+            is_more = connection.execute(queries.fill_slice, limits).rowcount == limit
+            messages, characters, last_seq = connection.execute(queries.measure_slice).fetchone()
+        return last_seq
+
+    def _take_slice(self, connection: sqlite3.Connection, after_seq: int) -> bool:
+        """Take the slice into the index, unless another process has done so."""
+        connection.execute(self._queries.begin_slice)
+        recorded = connection.execute(self._queries.record_indexed, {"after_seq": after_seq})
+        for step in self._steps if recorded.rowcount else ():
+            connection.execute(step)
         connection.commit()
-        self._indexed_seq = last[0]
-        return self._indexed_seq
-
-    def _record(self, connection: sqlite3.Connection, seq: int, message_id: str) -> None:
-        record = {"seq": seq, "message_id": message_id, "digest": self._digest}
-        connection.execute(self._queries.record_indexed, record)
+        return bool(recorded.rowcount)
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):

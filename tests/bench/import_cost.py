@@ -112,6 +112,7 @@ def _run_bare(file: Path, database: Path) -> Cost:
     index_file = driver.connect(index_path(database).as_uri(), uri=True, isolation_level=None)
     execute_all(index_file, (folder / "index_connection.sql").read_text("utf-8"))
     execute_all(index_file, (folder / "index.sql").read_text("utf-8"))
+    index_file.execute(queries.insert_indexed, {"digest": ""})
     index_file.execute(queries.attach, {"uri": f"{database.as_uri()}?mode=ro"})
     steps = (
         queries.index_by_ts,
@@ -123,10 +124,15 @@ def _run_bare(file: Path, database: Path) -> Cost:
         queries.index_by_text,
     )
 
-    def index(after_seq: int, last_seq: int) -> None:
-        index_file.execute(queries.begin_write)
+    def index(after_seq: int) -> None:
+        index_file.execute(queries.create_slice)
+        index_file.execute(queries.empty_slice)
+        slice_ = {"after_seq": after_seq, "limit": SLICE_MESSAGES}
+        index_file.execute(queries.fill_slice, slice_)
+        index_file.execute(queries.begin_slice)
+        index_file.execute(queries.record_indexed, slice_)
         for step in steps:
-            index_file.execute(step, {"after_seq": after_seq, "last_seq": last_seq})
+            index_file.execute(step)
         index_file.commit()
 
     stored = indexed = 0
@@ -136,10 +142,10 @@ def _run_bare(file: Path, database: Path) -> Cost:
             parameters = {"batch": encode(batch).decode(), "created_at": stored}
             stored += main_file.execute(queries.insert_messages, parameters).rowcount
             while stored - indexed >= SLICE_MESSAGES:
-                index(indexed, indexed + SLICE_MESSAGES)
+                index(indexed)
                 indexed += SLICE_MESSAGES
     with clock:
-        index(indexed, stored)
+        index(indexed)
         index_file.close()
         main_file.close()
     return Cost(clock.wall / stored * 1e6, clock.processor / stored * 1e6)

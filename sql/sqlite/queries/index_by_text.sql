@@ -1,9 +1,8 @@
--- Takes the texts of a slice of messages into the search index.
+-- Takes the texts of the slice into the search index.
 --
--- Parameters: :after_seq, :last_seq   the slice: after_seq < seq <= last_seq
+-- Parameters: none
 -- Rows:       none
--- Index:      the primary key of messages
 INSERT INTO by_text (rowid, text_folded)
-SELECT seq, ifnull(text_folded, text)
-FROM messages
-WHERE seq > :after_seq AND seq <= :last_seq AND text IS NOT NULL;
+SELECT seq, text_folded
+FROM slice
+WHERE text_folded IS NOT NULL;

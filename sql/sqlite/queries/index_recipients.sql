@@ -1,11 +1,10 @@
--- Adds a slice of messages to the counts of their recipients.
+-- Adds the slice to the counts of their recipients.
 --
--- Parameters: :after_seq, :last_seq   the slice: after_seq < seq <= last_seq
+-- Parameters: none
 -- Rows:       none
--- Index:      the primary key of messages, and that of recipients
+-- Index:      the primary key of recipients
 INSERT INTO recipients (to_msisdn, message_count)
 SELECT to_msisdn, count(*)
-FROM messages
-WHERE seq > :after_seq AND seq <= :last_seq
+FROM slice
 GROUP BY to_msisdn
 ON CONFLICT (to_msisdn) DO UPDATE SET message_count = message_count + excluded.message_count;

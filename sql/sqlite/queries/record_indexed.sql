@@ -1,7 +1,10 @@
--- Notes how far the index is, in the transaction that brought it there.
+-- Notes that the index is as far as the slice, in the transaction that brings it there; unless
+-- another process has brought it further since the slice was filled: then nothing changes.
 --
--- Parameters: :seq, :message_id of the last message, :digest of index.sql
+-- Parameters: :after_seq  how far the index was
 -- Rows:       none
 -- Index:      the primary key of indexed, which has one row
-INSERT INTO indexed (id, seq, message_id, digest) VALUES (1, :seq, :message_id, :digest)
-ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, message_id = excluded.message_id;
+UPDATE indexed
+SET seq = last.seq, message_id = last.message_id
+FROM (SELECT seq, message_id FROM slice ORDER BY seq DESC LIMIT 1) AS last
+WHERE indexed.id = 1 AND indexed.seq = :after_seq;

@@ -1,0 +1,5 @@
+-- Empties the slice.
+--
+-- Parameters: none
+-- Rows:       none
+DELETE FROM slice;
