@@ -21,7 +21,7 @@ async def read_body(scope: Scope, receive: Receive, body_bytes_max: int) -> byte
     refuses), ClientLeft when the connection ends first, and BodyTooLate when the server ends it.
     """
     if _declared_bytes(scope["headers"]) > body_bytes_max:
-        raise _too_large(body_bytes_max)
+        raise BodyTooLarge(body_bytes_max)
     chunks: list[bytes] = []
     bytes_read = 0
     while True:
@@ -31,7 +31,7 @@ async def read_body(scope: Scope, receive: Receive, body_bytes_max: int) -> byte
         chunk = event.get("body", b"")
         bytes_read += len(chunk)
         if bytes_read > body_bytes_max:
-            raise _too_large(body_bytes_max)
+            raise BodyTooLarge(body_bytes_max)
         chunks.append(chunk)
         if not event.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -58,7 +58,3 @@ def _declared_bytes(headers: Headers) -> int:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
     return 0
-
-
-def _too_large(body_bytes_max: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the body must have at most {body_bytes_max} bytes (MAX_BODY_BYTES)")

@@ -56,6 +56,9 @@ class BodyTooLarge(RequestError):
     status = 413
     webhook_result = "too_large"
 
+    def __init__(self, body_bytes_max: int) -> None:
+        super().__init__(f"the body must have at most {body_bytes_max} bytes (MAX_BODY_BYTES)")
+
 
 class InvalidSignature(RequestError):
     status = 401

@@ -13,7 +13,7 @@ from service.asgi import Headers, send_json
 from service.errors import BodyTooLate, ClientLeft, RequestError, TooSlow, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
-from service.schemas import encode
+from service.schemas import Refusal, encode
 from service.store.port import QueryTimeout, StoreError
 
 REQUEST_ID_HEADER = b"x-request-id"
@@ -95,7 +95,7 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
         # and the metrics tell how it ended, not how it began.
         line.status = status
         raise error
-    await send_json(send, status, encode({"detail": detail}), headers)
+    await send_json(send, status, encode(Refusal(detail)), headers)
 
 
 def _refusal(error: BaseException, line: RequestLine) -> tuple[int, str, Headers]:

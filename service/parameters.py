@@ -23,6 +23,7 @@ from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter
 T = TypeVar("T")
 
 FILTERS = ("from", "to", "since", "until", "q")
+Q_RULE = f"1 to {TEXT_CHARACTERS_MAX:,} characters, none of them U+0000"
 
 _stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -61,7 +62,7 @@ def read_filter(given: Mapping[str, str]) -> Filter:
         to_msisdn=read(given, "to", None, _number_of_phone, E164_RULE),
         since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
         until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
-        q_folded=read(given, "q", "", _search, "1 to 4,096 characters, none of them U+0000"),
+        q_folded=read(given, "q", "", _search, Q_RULE),
     )
 
 

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from service.asgi import BODY_IS_LATE
 from service.middleware import REQUEST_ID_HEADER, fresh_request_id, request_id_of
-from service.schemas import encode
+from service.schemas import Refusal, encode
 
 HEAD_BYTES_MAX = 32 * 1024
 HEAD_SECONDS = 10
@@ -293,7 +293,7 @@ def _bytes_of_head(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
 
 
 def _answer(status: int, detail: str, request_id: bytes) -> bytes:
-    body = encode({"detail": detail})
+    body = encode(Refusal(detail))
     fields = (
         b"content-type: application/json",
         b"content-length: %d" % len(body),

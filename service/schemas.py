@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -35,17 +35,41 @@ RULES = {
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Msisdn = Annotated[str, msgspec.Meta(pattern=E164)]
+NO_NUL = r"^[^\u0000]*$"
+NOT_ONLY_SPACE = r"^[^\u0000]*(?:\uFEFF|[^\s\u0000\u001C-\u001F\u0085])[^\u0000]*$"
+"""What is looked at behind the decoder, as JSON Schema has it: `\\s` is that of ECMA-262, which is
+not quite what `str.isspace` takes for white space."""
+
+Msisdn = Annotated[str, msgspec.Meta(pattern=E164, description=E164_RULE)]
+Instant = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=RFC3339_UTC, description=RFC3339_RULE, extra_json_schema={"format": "date-time"}
+    ),
+]
+MessageId = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MESSAGE_ID_CHARACTERS_MAX,
+        description=RULES["message_id"],
+        extra_json_schema={"pattern": NOT_ONLY_SPACE},
+    ),
+]
+Text = Annotated[
+    str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX, extra_json_schema={"pattern": NO_NUL})
+]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class WebhookBody(msgspec.Struct, gc=False, frozen=True):
     """A webhook's body. Unknown fields are ignored; of a repeated one, the last counts."""
 
-    message_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_CHARACTERS_MAX)]
+    message_id: MessageId
     from_msisdn: Msisdn = msgspec.field(name="from")
     to_msisdn: Msisdn = msgspec.field(name="to")
-    ts: Annotated[str, msgspec.Meta(pattern=RFC3339_UTC)]
-    text: Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)] | None = None
+    ts: Instant
+    text: Annotated[Text | None, msgspec.Meta(description=RULES["text"])] = None
 
 
 class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
@@ -63,38 +87,63 @@ class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
 class StoredMessage(msgspec.Struct, gc=False, frozen=True):
     """A message as `GET /messages` shows it."""
 
-    message_id: str
-    from_msisdn: str = msgspec.field(name="from")
-    to_msisdn: str = msgspec.field(name="to")
-    ts: str
-    text: str | None
+    message_id: MessageId
+    from_msisdn: Msisdn = msgspec.field(name="from")
+    to_msisdn: Msisdn = msgspec.field(name="to")
+    ts: Instant
+    text: Text | None
 
 
 class Page(msgspec.Struct, gc=False, frozen=True):
     """The answer of `GET /messages`."""
 
     data: list[StoredMessage]
-    total: int | None
-    limit: int
-    offset: int
+    total: Count | None
+    limit: Count
+    offset: Count
     next: str | None
 
 
 class SenderCount(msgspec.Struct, gc=False, frozen=True):
     """How many messages one sender has."""
 
-    from_msisdn: str = msgspec.field(name="from")
-    count: int
+    from_msisdn: Msisdn = msgspec.field(name="from")
+    count: Count
 
 
 class Stats(msgspec.Struct, gc=False, frozen=True):
     """The answer of `GET /stats`."""
 
-    total_messages: int
-    senders_count: int
+    total_messages: Count
+    senders_count: Count
     messages_per_sender: list[SenderCount]
-    first_message_ts: str | None
-    last_message_ts: str | None
+    first_message_ts: Instant | None
+    last_message_ts: Instant | None
+
+
+class Ok(msgspec.Struct, gc=False, frozen=True):
+    """It is done: the message is on stable storage, or the process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(msgspec.Struct, gc=False, frozen=True):
+    """Webhooks can be verified and stored."""
+
+    status: Literal["ready"]
+
+
+class NotReady(msgspec.Struct, gc=False, frozen=True):
+    """Why webhooks can't be verified or stored now."""
+
+    status: Literal["not ready"]
+    detail: str
+
+
+class Refusal(msgspec.Struct, gc=False, frozen=True):
+    """What every error answers: one sentence that names the field, the parameter or the limit."""
+
+    detail: str
 
 
 _TWO_DIGITS = [f"{number:02d}" for number in range(60)]

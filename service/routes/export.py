@@ -18,6 +18,8 @@ PARAMETERS = ("format", *FILTERS)
 EXPORTS_MAX = 8
 """At a time. Each holds a page or two in memory, for as long as its client takes to read them."""
 
+BUSY = f"{EXPORTS_MAX} exports are under way: come back when one has ended"
+
 
 class Export:
     """Reads a page when the client has taken the one before the last, and no sooner.
@@ -52,7 +54,7 @@ class Export:
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:
         if self._under_way >= EXPORTS_MAX:
-            raise Unavailable(f"{EXPORTS_MAX} exports are under way: come back when one has ended")
+            raise Unavailable(BUSY)
         self._under_way += 1
         try:
             yield

@@ -20,6 +20,9 @@ LIMIT_DEFAULT = 50
 OFFSET_MAX = 2**63 - 1 - LIMIT_MAX - 1
 """What the database's 64-bit integers leave room for."""
 
+CURSOR_RULE = "the `next` of an earlier page with the same filters"
+LIMIT_RULE = f"a whole number from 1 to {LIMIT_MAX}"
+
 PARAMETERS = ("limit", "offset", "cursor", *FILTERS, "total")
 
 
@@ -79,15 +82,9 @@ def parse_query(query_string: bytes) -> Query:
             "cursor",
             None,
             lambda text: decode_cursor(text, chosen),
-            "the `next` of an earlier page with the same filters",
+            CURSOR_RULE,
         ),
-        limit=read(
-            given,
-            "limit",
-            LIMIT_DEFAULT,
-            whole_number(1, LIMIT_MAX),
-            "a whole number from 1 to 100",
-        ),
+        limit=read(given, "limit", LIMIT_DEFAULT, whole_number(1, LIMIT_MAX), LIMIT_RULE),
         offset=read(given, "offset", 0, whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
         wants_total=read(given, "total", True, _boolean, "true or false"),
     )

@@ -10,20 +10,24 @@ from starlette.types import Receive, Scope, Send
 
 from service.asgi import send_body, send_json
 from service.metrics import Metrics
-from service.schemas import encode
+from service.schemas import NotReady, Ok, Readiness, encode
 from service.store.port import Store, StoreError
 
 CHECK_SECONDS = 1.0
 """How long the answer of one check holds: a check writes to the disk, and anyone may ask."""
 
 OPENMETRICS = "application/openmetrics-text"
+CONTENT_TYPES = (exposition.CONTENT_TYPE_PLAIN_0_0_4, openmetrics.CONTENT_TYPE_LATEST)
+
+OK = encode(Ok("ok"))
+READY = encode(Readiness("ready"))
 
 
 class Live:
     """The process answers. Nothing else is looked at: a restart mends no database."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_json(send, 200, b'{"status":"ok"}')
+        await send_json(send, 200, OK)
 
 
 class Ready:
@@ -39,9 +43,9 @@ class Ready:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         trouble = await self._find_trouble()
         if trouble is None:
-            await send_json(send, 200, b'{"status":"ready"}')
+            await send_json(send, 200, READY)
         else:
-            await send_json(send, 503, encode({"status": "not ready", "detail": trouble}))
+            await send_json(send, 503, encode(NotReady("not ready", trouble)))
 
     async def _find_trouble(self) -> str | None:
         if not self._has_secret:
@@ -83,5 +87,5 @@ def _choose_format(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], s
     """
     listed = [media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")]
     if OPENMETRICS in listed:
-        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
-    return exposition.generate_latest, exposition.CONTENT_TYPE_PLAIN_0_0_4
+        return openmetrics.generate_latest, CONTENT_TYPES[1]
+    return exposition.generate_latest, CONTENT_TYPES[0]

@@ -10,10 +10,10 @@ from service.errors import InvalidSignature, RequestError, Unavailable
 from service.ingest import GroupCommit
 from service.logs import RequestLine
 from service.metrics import Metrics
-from service.schemas import decode_message
+from service.schemas import Ok, decode_message, encode
 from service.store.port import Outcome
 
-OK = b'{"status":"ok"}'
+OK = encode(Ok("ok"))
 
 
 class Webhook:
