@@ -8,7 +8,9 @@ from service.ingest import GroupCommit
 from service.logs import Log
 from service.metrics import Metrics
 from service.middleware import RequestObserver
+from service.openapi.document import describe
 from service.routes.authorization import RequireToken
+from service.routes.docs import Docs, Document
 from service.routes.export import Export
 from service.routes.messages import Messages
 from service.routes.observe import Exposition, Live, Ready
@@ -26,6 +28,8 @@ PATHS = (
     "/health/live",
     "/health/ready",
     "/metrics",
+    "/openapi.json",
+    "/docs",
 )
 
 
@@ -68,7 +72,7 @@ class Application:
         settings, store = self._settings, self._store
         webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self._metrics)
         ready = Ready(store, has_secret=bool(settings.secrets))
-        return [
+        routes = [
             ExactRoute("/webhook", webhook, methods=["POST"]),
             ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
             ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
@@ -76,7 +80,11 @@ class Application:
             ExactRoute("/health/live", Live(), methods=["GET"]),
             ExactRoute("/health/ready", ready, methods=["GET"]),
             ExactRoute("/metrics", self._protect(Exposition(self._metrics)), methods=["GET"]),
+            ExactRoute("/docs", Docs(), methods=["GET"]),
         ]
+        document = Document(lambda: describe(routes, settings.body_bytes_max))
+        routes.append(ExactRoute("/openapi.json", document, methods=["GET"]))
+        return routes
 
     def _protect(self, app: ASGIApp) -> ASGIApp:
         token = self._settings.read_token

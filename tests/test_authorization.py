@@ -61,9 +61,9 @@ async def test_a_token_in_the_query_is_none(protected: Service, path: str) -> No
     assert (await protected.get(f"{path}?access_token=a&token=b")).status_code == 401
 
 
-async def test_webhooks_and_probes_want_no_token(protected: Service) -> None:
+async def test_webhooks_probes_and_documentation_want_no_token(protected: Service) -> None:
     await protected.store(message())
-    for path in ("/health/live", "/health/ready"):
+    for path in ("/health/live", "/health/ready", "/openapi.json", "/docs"):
         assert (await protected.get(path)).status_code == 200
 
 

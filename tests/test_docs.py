@@ -76,7 +76,7 @@ def test_the_variables_that_may_stand_in_a_file_are_told(readme: str) -> None:
 
 
 def test_the_routes_are_those_that_are_served(readme: str, tmp_path: Path) -> None:
-    named = set(re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z/]+)", readme))
+    named = set(re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z/]+(?:\.json)?)", readme))
     with (tmp_path / "log").open("wb") as file:
         log = Log("INFO", file.fileno())
         app = Application(Settings(database_path=tmp_path / "app.db"), log)

@@ -20,6 +20,8 @@ ALLOWED = {
     "/health/live": {"GET", "HEAD"},
     "/health/ready": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
+    "/openapi.json": {"GET", "HEAD"},
+    "/docs": {"GET", "HEAD"},
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
 
@@ -48,6 +50,8 @@ def assert_error(response: httpx.Response, status: int) -> str:
         "/messages/m-1",
         "/stats/",
         "/metrics/",
+        "/docs/",
+        "/openapi.yaml",
         "/health",
         "/health/",
         "/health/live/",

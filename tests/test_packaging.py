@@ -39,6 +39,13 @@ def test_the_wheel_holds_the_sql_of_the_checkout(site: Path) -> None:
     assert shipped
 
 
+def test_the_wheel_holds_the_page_with_its_licences(site: Path) -> None:
+    assert _texts(site / "service" / "docs_page") == _texts(ROOT / "service" / "docs_page")
+    licences = site / f"webhook_service-{version('webhook-service')}.dist-info" / "licenses"
+    for name in ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"):
+        assert (licences / "service" / "docs_page" / "swagger-ui" / name).is_file()
+
+
 def test_the_installed_command_serves_from_its_own_files(site: Path, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "PORT": "0"}
     found = _python(
@@ -55,8 +62,9 @@ def test_the_installed_command_serves_from_its_own_files(site: Path, tmp_path: P
         try:
             events = (json.loads(line) for line in process.stdout)
             port = next(event["port"] for event in events if event["event"] == "listening")
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live") as response:
-                assert response.status == 200
+            for path in ("/health/live", "/docs", "/openapi.json"):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                    assert response.status == 200
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
         finally:
