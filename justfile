@@ -26,7 +26,7 @@ run: venv
       curl $base/stats
       curl $base/metrics
 
-    One webhook by hand:
+    $base/docs shows the whole API. One webhook by hand:
 
     $({{ python }} -m service send --print-curl --url "$base/webhook")
 
