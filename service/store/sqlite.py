@@ -13,6 +13,7 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.schemas import Message
+from service.store.folders import make_folder
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.port import Filter, Outcome, Position, Row, StoreError, Totals
@@ -76,7 +77,8 @@ class SqliteStore:
         Raises DatabaseError, which names the path and what is wrong with it.
         """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists():  # where it does, this has been done before it was made
+                make_folder(self._path.parent)
             await self._writer.run(self._migrate)
             await self._indexer.open()
             await self.check()

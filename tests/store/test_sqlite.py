@@ -1,6 +1,7 @@
 """What only the SQLite store promises: its settings, its files, and what it says of bad ones."""
 
 import asyncio
+import errno
 import os
 import re
 import resource
@@ -272,3 +273,48 @@ def _somebody_else() -> Iterator[None]:
     finally:
         if is_root:
             os.seteuid(0)
+
+
+# Folders
+
+
+async def test_the_names_of_new_folders_are_on_the_disk_before_a_file_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def sync(descriptor: int) -> None:
+        assert not database.exists()
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    database = tmp_path / "new" / "newer" / "store.db"
+    for _ in range(2):  # the second start finds all of it
+        store = SqliteStore(database)
+        await store.open()
+        await store.close()
+    assert {folder.stat().st_ino for folder in (tmp_path, tmp_path / "new")} <= set(synced)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EROFS])
+async def test_a_file_system_that_can_not_sync_folders_is_no_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    store = SqliteStore(tmp_path / "new" / "store.db")
+    await store.open()
+    await store.close()
+
+
+async def test_a_folder_whose_name_can_not_be_kept_is_a_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DatabaseError, match="Input/output error"):
+        await SqliteStore(tmp_path / "new" / "store.db").open()

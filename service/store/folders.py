@@ -1,0 +1,34 @@
+"""Folders whose names survive the loss of power."""
+
+import errno
+import os
+from pathlib import Path
+
+CAN_NOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
+"""What fsync says where a file system keeps no folder back, or can't be written at all."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, and return when the disk has their names; raises OSError.
+
+    The name of a file or a folder is kept by the folder that it is in: fsync(2) of a file says
+    nothing about it. SQLite syncs the folder that its files are in, but none above it. All of those
+    are synced, whoever made them: it may have been a start that was killed just then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for above in folder.absolute().parents:
+        _sync(above)
+
+
+def _sync(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return  # who may not even read it has made nothing in it
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CAN_NOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
