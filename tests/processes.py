@@ -48,8 +48,12 @@ class ServiceProcess:
         environment: Mapping[str, str],
         prefix: Sequence[str] = (),
         stdout: int = subprocess.PIPE,
+        source: Path = ROOT,
     ) -> None:
-        """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE."""
+        """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE.
+
+        `source` is the folder whose `service` runs.
+        """
         self.database = folder / "app.db"
         variables = {
             "DATABASE_URL": f"sqlite:///{self.database}",
@@ -63,7 +67,7 @@ class ServiceProcess:
         with self._errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-W", "error", "-m", "service"],
-                cwd=ROOT,
+                cwd=source,
                 env=clean_environment(**variables),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

@@ -1,0 +1,83 @@
+"""When the power goes in a recording, and what it leaves."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults.disk import Crash, Disk, Luck
+from tests.faults.journal import Answer, Open, Operation, SyncBegin, SyncEnd, Write
+
+LUCKS: Sequence[tuple[Luck, ...]] = (
+    (Luck.NOTHING,),
+    (Luck.EVERYTHING,),
+    (Luck.NOTHING, Luck.EVERYTHING),
+    (Luck.IN_ORDER,),
+    (Luck.PAGES,),
+    (Luck.SECTORS,),
+    tuple(Luck),
+    tuple(Luck),
+)
+"""Of each file, one of these."""
+
+SHARED_MEMORY = "-shm"
+SHARED_MEMORY_BYTES = 32_768
+
+
+def choose(operations: Sequence[Operation], database: Path, seed: int) -> Crash:
+    """A crash, and the same for the same seed: anywhere, or where it is most likely to hurt."""
+    chance = random.Random(f"crash {seed}")
+    anywhere = range(len(operations) + 1)
+    times = chance.choice(
+        [anywhere, _answers(operations), _checkpoints(operations, database), _syncs(operations)]
+    )
+    return Crash(chance.choice(times or anywhere), seed, chance.choice(LUCKS))
+
+
+def leave(
+    before: Path, operations: Sequence[Operation], database: Path, crash: Crash, folder: Path
+) -> None:
+    """What is left of a folder that was like `before`; `folder` is there and empty."""
+    disk = Disk(before)
+    for operation in operations[: crash.time]:
+        disk.apply(operation)
+    disk.leave(folder, crash)
+    _leave_shared_memory(folder / database, random.Random(crash.seed))
+
+
+def _leave_shared_memory(database: Path, chance: random.Random) -> None:
+    """Mapped memory is in no journal. After a crash its file is gone, or anything is in it."""
+    for file in (database, database.with_name(database.name + "-index")):
+        if file.exists() and chance.random() < 0.5:
+            shared = file.with_name(file.name + SHARED_MEMORY)
+            shared.write_bytes(chance.choice([bytes, chance.randbytes])(SHARED_MEMORY_BYTES))
+
+
+def _answers(operations: Sequence[Operation]) -> list[int]:
+    """Just behind a 200: what it promised must be there now."""
+    return [
+        time
+        for time, operation in enumerate(operations, start=1)
+        if isinstance(operation, Answer) and operation.accepted_id
+    ]
+
+
+def _checkpoints(operations: Sequence[Operation], database: Path) -> list[int]:
+    """While the log is moved into the database."""
+    opened: dict[int, str] = {}
+    times = []
+    for time, operation in enumerate(operations, start=1):
+        if isinstance(operation, Open):
+            opened[operation.fd] = operation.path
+        elif isinstance(operation, Write) and opened[operation.fd] == str(database):
+            times.append(time)
+    return times
+
+
+def _syncs(operations: Sequence[Operation]) -> list[int]:
+    """Just before a sync, in it, and just behind it."""
+    return [
+        time + step
+        for time, operation in enumerate(operations, start=1)
+        if isinstance(operation, SyncBegin | SyncEnd)
+        for step in (-1, 0)
+    ]

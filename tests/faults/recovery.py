@@ -1,0 +1,164 @@
+"""Does the service start on what is left of its files, and is all there that it has promised?"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+from service.schemas import format_instant
+from tests.faults.stored import find_damage, is_indexed, stored_ids
+from tests.faults.traffic import COMMON, connect, messages, post, unique_word
+from tests.model import Model
+from tests.processes import NO_TLS, ServiceProcess
+from tests.strategies import Sent
+from tests.support import ROOT, Json, wait_until
+
+SEARCHES = 8
+"""Messages that are searched for over HTTP; the index file is compared with all of them."""
+
+
+class Promise(NamedTuple):
+    """What was sent, each message as it came first, and which of them were acknowledged."""
+
+    sent: Mapping[str, Sent]
+    acknowledged: Sequence[str]
+
+
+class Verdict(NamedTuple):
+    """What a start found."""
+
+    acknowledged: int
+    lost: list[str]
+    """Acknowledged, and not there."""
+    twice: list[str]
+    complaints: list[str]
+    """Everything else that is not as it should be."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Nothing at all is wrong."""
+        return not (self.lost or self.twice or self.complaints)
+
+
+def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT) -> Verdict:
+    """Start the service of `source` on what is left, look at everything, and stop it.
+
+    `folder` gets what it writes on standard error.
+    """
+    acknowledged = set(promise.acknowledged)
+    process = ServiceProcess(folder, {"DATABASE_URL": f"sqlite:///{database}"}, source=source)
+    try:
+        process.__enter__()
+    except AssertionError:
+        process.process.kill()
+        process.wait()
+        complaint = f"it does not start: {process.errors.strip()}"
+        return Verdict(len(acknowledged), sorted(acknowledged), [], [complaint])
+    try:
+        listed, complaints = _look(process, database, promise.sent)
+        complaints += _after_more_deliveries(process, listed, promise.sent)
+    finally:
+        process.__exit__()
+    complaints += find_damage(database)
+    counts = Counter(message["message_id"] for message in listed)
+    stored = Counter(stored_ids(database))
+    return Verdict(
+        len(acknowledged),
+        sorted(each for each in acknowledged if not (counts[each] and stored[each])),
+        sorted(each for each, count in (counts | stored).items() if count > 1),
+        complaints,
+    )
+
+
+def _look(
+    process: ServiceProcess, database: Path, sent: Mapping[str, Sent]
+) -> tuple[list[Json], list[str]]:
+    """What GET /messages lists, and what is wrong with the answers, without the index and with."""
+    with httpx.Client(base_url=process.url, verify=NO_TLS) as client:
+        listed = list(_walk(client))
+        complaints = [*_strange(listed, sent), *_wrong_answers(client, listed, sent)]
+        wait_until(lambda: is_indexed(database))
+        complaints += _wrong_answers(client, listed, sent)
+    return listed, complaints
+
+
+def _walk(client: httpx.Client) -> Iterator[Json]:
+    cursor = ""
+    while True:
+        page = client.get(f"/messages?limit=100&total=false{cursor}").json()
+        yield from page["data"]
+        if page["next"] is None:
+            return
+        cursor = f"&cursor={quote(page['next'])}"
+
+
+def _strange(listed: list[Json], sent: Mapping[str, Sent]) -> Iterator[str]:
+    for message in listed:
+        known = sent.get(message["message_id"])
+        if known is None:
+            yield f"{message['message_id']} was never sent"
+        elif message != known._replace(fraction_digits=0).content():
+            yield f"{message['message_id']} has other fields than were sent"
+
+
+def _wrong_answers(
+    client: httpx.Client, listed: list[Json], sent: Mapping[str, Sent]
+) -> Iterator[str]:
+    ready = client.get("/health/ready")
+    if ready.status_code != 200:
+        yield f"not ready: {ready.text}"
+    stored = [sent[each["message_id"]] for each in listed if each["message_id"] in sent]
+    if client.get("/stats").json() != _stats(stored):
+        yield "/stats does not agree with the messages"
+    if client.get("/messages?limit=1").json()["total"] != len(listed):
+        yield "the total is not the count of the messages"
+    worded = [each.message_id for each in stored if each.text and COMMON in each.text]
+    if client.get(f"/messages?limit=1&q={quote(COMMON.upper())}").json()["total"] != len(worded):
+        yield "a search for what many texts have does not find all of them"
+    # The first, the last, and some between.
+    for message_id in worded[:: max(1, len(worded) // SEARCHES)] + worded[-1:]:
+        found = client.get(f"/messages?q={quote(unique_word(message_id))}").json()["data"]
+        if [each["message_id"] for each in found] != [message_id]:
+            yield f"a search for what only {message_id} has does not find it alone"
+
+
+def _stats(stored: Sequence[Sent]) -> Json:
+    totals = Model.of(each.row() for each in stored).totals()
+    first, last = (
+        None if ts is None else format_instant(ts) for ts in (totals.first_ts, totals.last_ts)
+    )
+    return {
+        "total_messages": totals.messages,
+        "senders_count": totals.senders,
+        "messages_per_sender": [
+            {"from": sender, "count": count} for sender, count in totals.top_senders
+        ],
+        "first_message_ts": first,
+        "last_message_ts": last,
+    }
+
+
+def _after_more_deliveries(
+    process: ServiceProcess, listed: list[Json], sent: Mapping[str, Sent]
+) -> Iterator[str]:
+    """What is there must not be stored again, and what is new must be; then it must stop."""
+    again = [sent[each["message_id"]] for each in listed[-1:] if each["message_id"] in sent]
+    new = messages("after", 1, random.Random(0))
+    with closing(connect(process.port)) as connection:
+        statuses = [post(connection, each) for each in [*again, *new]]
+    if set(statuses) != {200}:
+        yield f"deliveries after it get {statuses}"
+    if code := process.stop():
+        yield f"it ends with the code {code}"
+    if process.errors:
+        yield f"it says: {process.errors.strip()}"
+    lines = process.log_lines()
+    yield from (f"it logs: {line}" for line in lines if line["level"] == "ERROR")
+    is_duplicate = [line.get("dup") for line in lines if line["path"] == "/webhook"]
+    if is_duplicate != [True] * len(again) + [False]:
+        yield f"deliveries after it are taken for duplicates: {is_duplicate}"

@@ -1,0 +1,288 @@
+"""What a process is in the middle of when the power goes: recorded from its start to its end."""
+
+import asyncio
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from service.schemas import decode_message
+from service.store.sqlite import SqliteStore
+from service.store.sqlite_connection import driver
+from service.store.sqlite_index import index_path
+from tests.faults.crashes import choose, leave
+from tests.faults.disk import Disk
+from tests.faults.journal import Answer, Operation, accepted_ids, read
+from tests.faults.recovery import Promise
+from tests.faults.shim import Shim
+from tests.faults.traffic import deliver, messages, spread
+from tests.processes import ServiceProcess, clean_environment
+from tests.strategies import Sent
+from tests.support import ROOT, encode
+
+CONNECTIONS = 6
+PAUSE_SECONDS = 0.03
+"""Between two deliveries of a connection: so a load of a second and a half sees two checkpoints."""
+
+IMPORTED_MESSAGES = 1_500
+
+MIGRATIONS = {
+    "of_all_messages": """
+        ALTER TABLE messages ADD COLUMN note TEXT;
+        UPDATE messages SET note = 'note of ' || message_id;
+        CREATE INDEX messages_by_note ON messages (note);
+    """,
+    "of_a_table": "CREATE TABLE notes (note TEXT) STRICT; INSERT INTO notes VALUES ('a note');",
+}
+"""Two more than the service has, one that writes every message and one that writes little."""
+
+
+class Recording(NamedTuple):
+    """One process, from its start to its end."""
+
+    scenario: str
+    before: Path
+    """The folder as it found it; all of that was on the disk."""
+    operations: list[Operation]
+    database: Path
+    """Relative to the folder."""
+    sent: dict[str, Sent]
+    acknowledged_before: list[str]
+    source: Path = ROOT
+    """Whose `service` ran."""
+    import_file: Path | None = None
+    imported: Sequence[str] = ()
+    """Acknowledged together, when the import tells what it has done."""
+
+    def promise(self, time: int) -> Promise:
+        """What has been promised after `time` operations."""
+        done = self.operations[:time]
+        has_told = any(isinstance(each, Answer) and each.data.startswith(b"read ") for each in done)
+        acknowledged = [
+            *self.acknowledged_before,
+            *accepted_ids(done),
+            *(self.imported if has_told else ()),
+        ]
+        return Promise(self.sent, acknowledged)
+
+
+class Studio:
+    """Where one recording is made."""
+
+    def __init__(self, library: Path, folder: Path, seed: int) -> None:
+        """`folder` is there and empty; `seed` decides what is sent."""
+        self.chance = random.Random(f"recording {seed}")
+        self.folder = folder
+        self.library = library
+        self.name = f"m{seed}"
+        self.before = folder / "before"
+        self.before.mkdir()
+        self.shim = Shim(library, folder)
+
+    def messages(self, name: str, count: int) -> list[Sent]:
+        """New ones, of this recording alone."""
+        return messages(f"{self.name}-{name}", count, self.chance)
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Of a process under the shim."""
+        return {**self.shim.environment, "DATABASE_URL": f"sqlite:///{self.shim.disk / database}"}
+
+    def serve(
+        self, sent: Sequence[Sent], database: str = "app.db", source: Path = ROOT
+    ) -> list[Operation]:
+        """Start on a copy of `before`, deliver, stop; gives what the process did."""
+        shutil.copytree(self.before, self.shim.disk, dirs_exist_ok=True)
+        with ServiceProcess(self.folder, self.environment(database), source=source) as process:
+            exchanges = deliver(
+                process.port, spread(sent, CONNECTIONS, self.chance), PAUSE_SECONDS
+            )
+            assert process.stop() == 0
+        assert process.errors == ""
+        operations = self.develop()
+        accepted = {each.sent.message_id for each in exchanges if each.status == 200}
+        assert accepted == set(accepted_ids(operations)) == {each.message_id for each in sent}
+        return operations
+
+    def develop(self) -> list[Operation]:
+        """The journal, which must add up to what the process has left."""
+        operations = read(self.shim.journal)
+        disk = Disk(self.before)
+        for operation in operations:
+            disk.apply(operation)
+        left = {
+            str(file.relative_to(self.shim.disk)): file.read_bytes()
+            for file in self.shim.disk.rglob("*")
+            if file.is_file() and not file.name.endswith("-shm")
+        }
+        assert disk.files() == left
+        return operations
+
+
+def load(studio: Studio) -> Recording:
+    """Webhooks on several connections at once, with checkpoints while they come."""
+    sent = studio.messages("load", CONNECTIONS * 40)
+    operations = studio.serve(sent)
+    return Recording("load", studio.before, operations, Path("app.db"), by_id(sent), [])
+
+
+def first_start(studio: Studio) -> Recording:
+    """Folders, database and index are made, and the first webhooks come."""
+    sent = studio.messages("first", CONNECTIONS * 2)
+    database = "new/data/app.db"
+    operations = studio.serve(sent, database)
+    return Recording("first start", studio.before, operations, Path(database), by_id(sent), [])
+
+
+def migration(studio: Studio) -> Recording:
+    """A newer version changes every message that is there."""
+    old, new = studio.messages("old", 200), studio.messages("new", CONNECTIONS)
+    fill(studio.before / "app.db", old)
+    source = checkout_with_migrations(studio.folder / "checkout")
+    operations = studio.serve(new, source=source)
+    return Recording(
+        "migration",
+        studio.before,
+        operations,
+        Path("app.db"),
+        by_id([*old, *new]),
+        list(by_id(old)),
+        source,
+    )
+
+
+def import_(studio: Studio) -> Recording:
+    """Files are imported into a database that has some of their messages."""
+    sent = studio.messages("file", IMPORTED_MESSAGES)
+    old = sent[:100]
+    fill(studio.before / "app.db", old)
+    shutil.copytree(studio.before, studio.shim.disk, dirs_exist_ok=True)
+    file = studio.folder / "messages.ndjson"
+    file.write_bytes(b"".join(encode(each.content()) + b"\n" for each in sent))
+    import_file(file, studio.environment("app.db"))
+    return Recording(
+        "import",
+        studio.before,
+        studio.develop(),
+        Path("app.db"),
+        by_id(sent),
+        list(by_id(old)),
+        import_file=file,
+        imported=list(by_id(sent)),
+    )
+
+
+def index(studio: Studio) -> Recording:
+    """The index has to be made anew, whatever became of the old one, while webhooks come."""
+    old, new = studio.messages("old", 500), studio.messages("new", CONNECTIONS * 2)
+    fill(studio.before / "app.db", old)
+    studio.chance.choice([_lose, _cut, _spoil, _outdate])(index_path(studio.before / "app.db"))
+    operations = studio.serve(new)
+    return Recording(
+        "index",
+        studio.before,
+        operations,
+        Path("app.db"),
+        by_id([*old, *new]),
+        list(by_id(old)),
+    )
+
+
+def again(studio: Studio) -> Recording:
+    """The power goes a second time, during the start after the first, or soon after it."""
+    inner = studio.folder / "first"
+    inner.mkdir()
+    seed = studio.chance.randrange(10**9)
+    first = load(Studio(studio.library, inner, seed))
+    crash = choose(first.operations, first.database, seed)
+    leave(first.before, first.operations, first.database, crash, studio.before)
+    new = studio.messages("new", CONNECTIONS * 3)
+    operations = studio.serve(new)
+    promise = first.promise(crash.time)
+    return Recording(
+        "again",
+        studio.before,
+        operations,
+        Path("app.db"),
+        {**promise.sent, **by_id(new)},
+        list(promise.acknowledged),
+    )
+
+
+SCENARIOS: Sequence[Callable[[Studio], Recording]] = (
+    load,
+    first_start,
+    migration,
+    import_,
+    index,
+    again,
+)
+
+
+def by_id(sent: Sequence[Sent]) -> dict[str, Sent]:
+    return {each.message_id: each for each in sent}
+
+
+def fill(database: Path, sent: Sequence[Sent]) -> None:
+    """A database that holds these messages, and has them in its index."""
+
+    async def run() -> None:
+        store = SqliteStore(database)
+        await store.open()
+        try:
+            await store.insert([decode_message(encode(each.content())) for each in sent])
+            await store.index_all()
+        finally:
+            await store.close()
+
+    asyncio.run(run())
+
+
+def import_file(file: Path, environment: dict[str, str]) -> None:
+    """Import all of a file; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "service", "import", str(file)],
+        cwd=ROOT,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of the service, which may be changed; gives `folder`."""
+    for name in ("service", "sql"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+def checkout_with_migrations(folder: Path) -> Path:
+    """A version of the service with two more migrations."""
+    migrations = checkout(folder) / "sql" / "sqlite" / "migrations"
+    last = len(list(migrations.iterdir()))
+    for number, (name, sql) in enumerate(MIGRATIONS.items(), start=last + 1):
+        (migrations / f"{number:04}_{name}.sql").write_text(sql, "utf-8")
+    return folder
+
+
+def _lose(file: Path) -> None:
+    file.unlink()
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:10_000])
+
+
+def _spoil(file: Path) -> None:
+    file.write_bytes(b"no database " * 1_000)
+
+
+def _outdate(file: Path) -> None:
+    with closing(driver.connect(file)) as connection:
+        connection.execute("UPDATE indexed SET digest = 'of an older version'")
+        connection.commit()

@@ -1,0 +1,126 @@
+"""Messages, and the clients that deliver them: every delivery's request id is its message's id."""
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import NamedTuple
+
+from service.store.port import Row
+from tests.strategies import NOON, Sent
+from tests.support import WAIT_SECONDS, encode, signed
+
+COMMON = "überall"
+"""A word that is in every text that has words."""
+
+WORDS = ("Straße", "ΣΊΣΥΦΟΣ", "kaffee", "100%", "it's", "naïve", "Москва", "👍", "京都", "_under_")
+
+
+class Exchange(NamedTuple):
+    """One delivery, and the status of its answer; None where there was none."""
+
+    sent: Sent
+    status: int | None
+
+
+def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
+    """Different messages, whose ids begin with `name` and are of one length."""
+    return [
+        Sent(
+            message_id=f"{name}-{number:05}",
+            sender=f"+49170{chance.randrange(12):07}",
+            recipient=f"+3361234{chance.randrange(4):04}",
+            moment=NOON + timedelta(microseconds=chance.randrange(10**9)),
+            fraction_digits=6,
+            text=_text(f"{name}-{number:05}", chance),
+        )
+        for number in range(count)
+    ]
+
+
+def unique_word(message_id: str) -> str:
+    """The word that only this message's text has."""
+    return f"<{message_id}>"
+
+
+def rows(sent: Sequence[Sent]) -> dict[str, Row]:
+    """What must be stored of them, by id."""
+    return {each.message_id: each.row() for each in sent}
+
+
+def spread(sent: Sequence[Sent], connections: int, chance: random.Random) -> list[list[Sent]]:
+    """What each connection delivers, one after the other.
+
+    Some messages come again: on another connection, at the same time; on their own, later; and
+    later with another text, which changes nothing.
+    """
+    lines: list[list[Sent]] = [[] for _ in range(connections)]
+    for number, each in enumerate(sent):
+        line = lines[number % connections]
+        line.append(each)
+        kind = chance.random()
+        if kind < 0.1:
+            lines[(number + 1) % connections].append(each)
+        elif kind < 0.15:
+            line.append(each)
+        elif kind < 0.2:
+            line.append(each._replace(text="another text, which is not kept"))
+    return lines
+
+
+def deliver(
+    port: int, lines: Sequence[Sequence[Sent]], pause_seconds: float = 0
+) -> list[Exchange]:
+    """Deliver each line on a connection of its own, at the same time; gives what was answered.
+
+    A connection that breaks is opened again for the next message, while the service listens.
+    """
+    exchanges: list[Exchange] = []
+
+    def run(line: Sequence[Sent]) -> None:
+        with closing(connect(port)) as connection:
+            for sent in line:
+                exchanges.append(Exchange(sent, post(connection, sent)))
+                time.sleep(pause_seconds)
+
+    threads = [threading.Thread(target=run, args=(line,)) for line in lines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return exchanges
+
+
+def connect(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
+
+
+def post(connection: http.client.HTTPConnection, sent: Sent) -> int | None:
+    """The status of one delivery; None where there was no answer."""
+    body = encode(sent.content())
+    headers = signed(body) | {"X-Request-ID": sent.message_id}
+    try:
+        connection.request("POST", "/webhook", body, headers)
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return None
+    return response.status
+
+
+
+
+def _text(message_id: str, chance: random.Random) -> str | None:
+    kind = chance.random()
+    if kind < 0.05:
+        return None
+    if kind < 0.1:
+        return chance.choice(["", "a", "👍"])
+    words = [COMMON, unique_word(message_id), *chance.choices(WORDS, k=chance.randrange(12))]
+    if kind < 0.2:  # longer than a page of the database
+        words += chance.choices(WORDS, k=600)
+    return " ".join(words)[:4096]
