@@ -76,16 +76,7 @@ class Answer(NamedTuple):
 
 
 Operation = (
-    Open
-    | Write
-    | Truncate
-    | SyncBegin
-    | SyncEnd
-    | Close
-    | Unlink
-    | Rename
-    | MakeFolder
-    | Answer
+    Open | Write | Truncate | SyncBegin | SyncEnd | Close | Unlink | Rename | MakeFolder | Answer
 )
 
 

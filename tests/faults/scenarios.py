@@ -28,6 +28,7 @@ CONNECTIONS = 6
 PAUSE_SECONDS = 0.03
 """Between two deliveries of a connection: so a load of a second and a half sees two checkpoints."""
 
+LOADED_MESSAGES = 40 * CONNECTIONS
 IMPORTED_MESSAGES = 1_500
 
 MIGRATIONS = {
@@ -67,17 +68,18 @@ class Recording(NamedTuple):
             *accepted_ids(done),
             *(self.imported if has_told else ()),
         ]
-        return Promise(self.sent, acknowledged)
+        return Promise(self.sent, list(dict.fromkeys(acknowledged)))
 
 
 class Studio:
     """Where one recording is made."""
 
-    def __init__(self, library: Path, folder: Path, seed: int) -> None:
-        """`folder` is there and empty; `seed` decides what is sent."""
+    def __init__(self, library: Path, folder: Path, seed: int, source: Path = ROOT) -> None:
+        """`folder` is there and empty; `seed` decides what is sent, `source` whose service runs."""
         self.chance = random.Random(f"recording {seed}")
         self.folder = folder
         self.library = library
+        self.source = source
         self.name = f"m{seed}"
         self.before = folder / "before"
         self.before.mkdir()
@@ -91,15 +93,13 @@ class Studio:
         """Of a process under the shim."""
         return {**self.shim.environment, "DATABASE_URL": f"sqlite:///{self.shim.disk / database}"}
 
-    def serve(
-        self, sent: Sequence[Sent], database: str = "app.db", source: Path = ROOT
-    ) -> list[Operation]:
+    def serve(self, sent: Sequence[Sent], database: str = "app.db") -> list[Operation]:
         """Start on a copy of `before`, deliver, stop; gives what the process did."""
         shutil.copytree(self.before, self.shim.disk, dirs_exist_ok=True)
-        with ServiceProcess(self.folder, self.environment(database), source=source) as process:
-            exchanges = deliver(
-                process.port, spread(sent, CONNECTIONS, self.chance), PAUSE_SECONDS
-            )
+        lines = spread(sent, CONNECTIONS, self.chance)
+        environment = self.environment(database)
+        with ServiceProcess(self.folder, environment, source=self.source) as process:
+            exchanges = deliver(process.port, lines, PAUSE_SECONDS)
             assert process.stop() == 0
         assert process.errors == ""
         operations = self.develop()
@@ -122,11 +122,13 @@ class Studio:
         return operations
 
 
-def load(studio: Studio) -> Recording:
+def load(studio: Studio, count: int = LOADED_MESSAGES) -> Recording:
     """Webhooks on several connections at once, with checkpoints while they come."""
-    sent = studio.messages("load", CONNECTIONS * 40)
+    sent = studio.messages("load", count)
     operations = studio.serve(sent)
-    return Recording("load", studio.before, operations, Path("app.db"), by_id(sent), [])
+    return Recording(
+        "load", studio.before, operations, Path("app.db"), by_id(sent), [], studio.source
+    )
 
 
 def first_start(studio: Studio) -> Recording:
@@ -134,15 +136,17 @@ def first_start(studio: Studio) -> Recording:
     sent = studio.messages("first", CONNECTIONS * 2)
     database = "new/data/app.db"
     operations = studio.serve(sent, database)
-    return Recording("first start", studio.before, operations, Path(database), by_id(sent), [])
+    return Recording(
+        "first start", studio.before, operations, Path(database), by_id(sent), [], studio.source
+    )
 
 
 def migration(studio: Studio) -> Recording:
     """A newer version changes every message that is there."""
     old, new = studio.messages("old", 200), studio.messages("new", CONNECTIONS)
     fill(studio.before / "app.db", old)
-    source = checkout_with_migrations(studio.folder / "checkout")
-    operations = studio.serve(new, source=source)
+    studio.source = checkout_with_migrations(studio.folder / "checkout")
+    operations = studio.serve(new)
     return Recording(
         "migration",
         studio.before,
@@ -150,7 +154,7 @@ def migration(studio: Studio) -> Recording:
         Path("app.db"),
         by_id([*old, *new]),
         list(by_id(old)),
-        source,
+        studio.source,
     )
 
 
@@ -196,7 +200,7 @@ def again(studio: Studio) -> Recording:
     inner = studio.folder / "first"
     inner.mkdir()
     seed = studio.chance.randrange(10**9)
-    first = load(Studio(studio.library, inner, seed))
+    first = load(Studio(studio.library, inner, seed), LOADED_MESSAGES // 4)
     crash = choose(first.operations, first.database, seed)
     leave(first.before, first.operations, first.database, crash, studio.before)
     new = studio.messages("new", CONNECTIONS * 3)

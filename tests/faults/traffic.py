@@ -71,9 +71,7 @@ def spread(sent: Sequence[Sent], connections: int, chance: random.Random) -> lis
     return lines
 
 
-def deliver(
-    port: int, lines: Sequence[Sequence[Sent]], pause_seconds: float = 0
-) -> list[Exchange]:
+def deliver(port: int, lines: Sequence[Sequence[Sent]], pause_seconds: float = 0) -> list[Exchange]:
     """Deliver each line on a connection of its own, at the same time; gives what was answered.
 
     A connection that breaks is opened again for the next message, while the service listens.
@@ -110,8 +108,6 @@ def post(connection: http.client.HTTPConnection, sent: Sent) -> int | None:
         connection.close()
         return None
     return response.status
-
-
 
 
 def _text(message_id: str, chance: random.Random) -> str | None:

@@ -1,0 +1,106 @@
+"""Seeds: each is one loss of power, in one recording, and one verdict."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from tests.faults.crashes import choose, leave
+from tests.faults.recovery import recover
+from tests.faults.scenarios import SCENARIOS, Recording, Studio, import_file
+
+SEEDS_A_RECORDING = 5
+
+AT_A_TIME = 2
+"""Seeds: while one process starts, the answers of another are looked at."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of one seed."""
+
+    seed: int
+    scenario: str
+    crashes: int
+    """2 where the recording itself began with what another crash had left."""
+    crash: str
+    acknowledged: int
+    lost: list[str]
+    twice: list[str]
+    complaints: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing at all is wrong."""
+        return not (self.lost or self.twice or self.complaints)
+
+    def __str__(self) -> str:
+        wrong = [
+            *(f"lost {each}" for each in self.lost[:3]),
+            *(f"twice {each}" for each in self.twice[:3]),
+            *self.complaints[:3],
+        ]
+        found = "; ".join(wrong) or "all kept"
+        return f"just faults --seed {self.seed}   # {self.scenario}, {self.crash}: {found}"
+
+
+def seeds_of(scenario: int, count: int) -> range:
+    """The first seeds of one scenario, at most SEEDS_A_RECORDING: they share a recording."""
+    first = scenario * SEEDS_A_RECORDING
+    return range(first, first + min(count, SEEDS_A_RECORDING))
+
+
+def run(library: Path, folder: Path, seeds: Iterable[int]) -> Iterator[Result]:
+    """The results of seeds in rising order, as they come.
+
+    What a bad one has left stays, as the service found it, in `folder`/bad/SEED.
+    """
+    for number, together in groupby(seeds, lambda seed: seed // SEEDS_A_RECORDING):
+        place = folder / f"recording-{number}"
+        place.mkdir(parents=True)
+        record = SCENARIOS[number % len(SCENARIOS)]
+        recording = record(Studio(library, place, number))
+
+        def judge(seed: int, recording: Recording = recording, place: Path = place) -> Result:
+            return _judge(recording, place / str(seed), seed)
+
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            for result in threads.map(judge, together):
+                if not result.is_good:
+                    _keep(recording, result.seed, folder / "bad" / str(result.seed))
+                yield result
+        shutil.rmtree(place)
+
+
+def _judge(recording: Recording, place: Path, seed: int) -> Result:
+    crash = choose(recording.operations, recording.database, seed)
+    disk = place / "disk"
+    disk.mkdir(parents=True)
+    leave(recording.before, recording.operations, recording.database, crash, disk)
+    promise = recording.promise(crash.time)
+    database = disk / recording.database
+    if recording.import_file is not None and seed % 2:
+        # Who finds an import interrupted runs it again; then all of it must be there.
+        import_file(recording.import_file, {"DATABASE_URL": f"sqlite:///{database}"})
+        promise = promise._replace(acknowledged=list(promise.sent))
+    verdict = recover(place, database, promise, recording.source)
+    lucks = ", ".join(luck.name.lower() for luck in crash.lucks)
+    return Result(
+        seed,
+        recording.scenario,
+        2 if recording.scenario == "again" else 1,
+        f"after {crash.time} of {len(recording.operations)} operations, {lucks}",
+        verdict.acknowledged,
+        verdict.lost,
+        verdict.twice,
+        verdict.complaints,
+    )
+
+
+def _keep(recording: Recording, seed: int, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    crash = choose(recording.operations, recording.database, seed)
+    leave(recording.before, recording.operations, recording.database, crash, place)
