@@ -19,6 +19,12 @@ class StoreDamaged(StoreError):
     """The file is no database, or not a whole one; waiting mends nothing."""
 
 
+class DiskFailed(StoreError):
+    """A read, a write or a sync failed. After a sync, what was written before it may be lost, also
+    where the next one succeeds (Rebello et al., Can Applications Recover from fsync Failures?,
+    USENIX ATC 2020)."""
+
+
 class QueryTimeout(StoreError):
     """A read was stopped because it took too long; nothing is wrong with the database."""
 

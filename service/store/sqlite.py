@@ -1,11 +1,10 @@
 """The store on SQLite: one connection that writes, a few that read, and an index beside."""
 
-import asyncio
 import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.port import Filter, Outcome, Position, Row, StoreError, Totals
 from service.store.queries import load_queries, sql_folder
+from service.store.sqlite_checkpoints import Checkpoints
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 from service.store.sqlite_index import Indexer, index_path
 from service.store.sqlite_reads import Reads
@@ -29,11 +29,6 @@ READERS = 4
 
 SEARCHERS = 2
 """Reads at a time that may look at many messages; they leave the processor to all others."""
-
-CHECKPOINT_SECONDS = 0.5
-CHECKPOINT_PASSES_MAX = 8
-CHECKPOINT_FRAMES_LEFT = 500
-"""So few frames the writer moves itself, between two commits, without delaying the next much."""
 
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
 """What `read_connection.sql` must find: without these an acknowledged message could be lost."""
@@ -64,12 +59,11 @@ class SqliteStore:
         writes = Options(f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS)
         reads = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS, index_uri)
         self._writer = Pool(1, writes, queries)
-        self._checkpointer = Pool(1, writes._replace(is_background=True), queries)
+        self._checkpoints = Checkpoints(writes, queries, self._writer, self._reopen)
+        self._reads = reads
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         self._indexer = Indexer(path, folder, queries)
-        self._is_log_growing = asyncio.Event()
-        self._checkpoints: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Make the files where there are none, migrate, and prove that all reads and writes.
@@ -87,13 +81,15 @@ class SqliteStore:
             reason = error.strerror if isinstance(error, OSError) else error
             raise DatabaseError(f"DATABASE_URL: can't use {self._path}: {reason}") from error
         self._indexer.start()
-        self._checkpoints = asyncio.create_task(self._keep_log_short(), name="checkpoints")
+        self._checkpoints.start()
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.port.Store.insert`."""
+        if self._checkpoints.is_unsynced:
+            raise StoreError("the database file could not be synced, and is not reopened yet")
         outcomes = await self._writer.run(lambda connection: self._insert(connection, messages))
         self._indexer.notify(self._stored_seq)
-        self._is_log_growing.set()
+        self._checkpoints.notify()
         return outcomes
 
     async def index_all(self) -> None:
@@ -132,23 +128,40 @@ class SqliteStore:
         now = {"now": _now()}
         await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
         await self._read(Filter(), Reads.look)
+        if self._checkpoints.trouble is not None:
+            raise StoreError(f"the log does not move: {self._checkpoints.trouble}")
         if self._indexer.trouble is not None:
             raise StoreError(f"the index does not follow: {self._indexer.trouble}")
 
     async def close(self) -> None:
         """Close what reads, then what writes: the last one moves what a log holds into its file."""
-        if self._checkpoints is not None:
-            self._checkpoints.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._checkpoints
-        for part in (
-            self._readers,
-            self._searchers,
-            self._indexer,
-            self._checkpointer,
-            self._writer,
-        ):
+        await self._checkpoints.stop()
+        for part in self._parts:
             await part.close()
+
+    @property
+    def _parts(self) -> Sequence[Pool | Indexer | Checkpoints]:
+        return (self._readers, self._searchers, self._indexer, self._checkpoints, self._writer)
+
+    async def _reopen(self) -> None:
+        """Close every connection before one opens again, so that all of the log is moved anew.
+
+        When a sync of the database file fails, the system may forget that pages of it were never
+        written, and the next sync succeeds. SQLite moves the frames of the pass that failed once
+        more, but not those of the passes before, which it had not synced yet: it would let the log
+        be overwritten that holds the only copy. It counts them anew where nobody has the database
+        open. The last to leave is a connection that only reads: any other would move what it
+        believes is left, and remove the log.
+        """
+        last = Pool(1, self._reads, self._queries)
+        try:
+            await last.run(lambda _: None)
+            async with AsyncExitStack() as stack:
+                for part in self._parts:
+                    await stack.enter_async_context(part.emptied())
+                await last.close()
+        finally:
+            await last.close()
 
     async def _read(
         self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf
@@ -162,30 +175,6 @@ class SqliteStore:
 
         pool = self._searchers if chosen.q_folded else self._readers
         return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)
-
-    async def _keep_log_short(self) -> None:
-        """Move the log's frames into the database file while nobody waits for it.
-
-        Each pass leaves fewer behind, those that came during it. When they are few, the writer
-        moves them between two commits: then the log is empty for a moment, and begins anew.
-        """
-        while True:
-            await self._is_log_growing.wait()
-            await asyncio.sleep(CHECKPOINT_SECONDS)
-            self._is_log_growing.clear()
-            with suppress(StoreError):  # the writer meets the same trouble, and is asked about it
-                moved_before = 0
-                for _ in range(CHECKPOINT_PASSES_MAX):
-                    moved = await self._checkpointer.run(self._checkpoint)
-                    if moved - moved_before <= CHECKPOINT_FRAMES_LEFT:
-                        break
-                    moved_before = moved
-                await self._writer.run(self._checkpoint)
-
-    def _checkpoint(self, connection: sqlite3.Connection) -> int:
-        """Move frames; gives how many of the log's have been moved in all."""
-        _, _, moved = connection.execute(self._queries.checkpoint).fetchone()
-        return int(moved)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute(self._queries.create_migrations)

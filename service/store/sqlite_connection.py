@@ -7,12 +7,12 @@ import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple, Self, TypeVar
 
 import aiosqlite
 
-from service.store.port import QueryTimeout, StoreDamaged, StoreError
+from service.store.port import DiskFailed, QueryTimeout, StoreDamaged, StoreError
 from service.store.queries import Queries
 
 try:
@@ -125,14 +125,20 @@ class Pool:
 
     async def close(self) -> None:
         """Close every connection, waiting for those in use; safe to call twice."""
-        for _ in range(self._size):
-            await self._turns.acquire()
-        for connection in self._idle:
-            if connection is not None:
-                await connection.close()
-        self._idle = [None] * self._size
-        for _ in range(self._size):
-            self._turns.release()
+        async with self.emptied():
+            pass
+
+    @asynccontextmanager
+    async def emptied(self) -> AsyncIterator[None]:
+        """As `close`; inside the `async with` none is opened, and who needs one waits."""
+        async with AsyncExitStack() as turns:
+            for _ in range(self._size):
+                await turns.enter_async_context(self._turns)
+            for place, connection in enumerate(self._idle):
+                if connection is not None:
+                    self._idle[place] = None
+                    await connection.close()
+            yield
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
@@ -178,9 +184,14 @@ class _Interrupter:
 
 
 def _store_error(error: Any) -> StoreError:
-    """What a driver's error means; the lowest byte of its code is the kind."""
-    is_damage = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in DAMAGE
-    return StoreDamaged(str(error)) if is_damage else StoreError(str(error))
+    """What a driver's error means; the lowest byte of its code is the kind.
+
+    There is more in the others, but not every driver gives it.
+    """
+    kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if kind == sqlite3.SQLITE_IOERR:
+        return DiskFailed(str(error))
+    return StoreDamaged(str(error)) if kind in DAMAGE else StoreError(str(error))
 
 
 def describe_driver() -> str:

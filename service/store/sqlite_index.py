@@ -8,7 +8,7 @@ afterwards. Reads look at the index, and at the messages that it does not have y
 import asyncio
 import hashlib
 import sqlite3
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from service.store.port import StoreDamaged
@@ -107,6 +107,10 @@ class Indexer:
         last_seq = await self._pool.run(self._last_seq)
         while 0 < await self._pool.run(self._index_slice) < last_seq:
             pass
+
+    def emptied(self) -> AbstractAsyncContextManager[None]:
+        """See `Pool.emptied`."""
+        return self._pool.emptied()
 
     async def close(self) -> None:
         """Stop after the slice in hand; safe to call twice."""

@@ -16,7 +16,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store import sqlite_connection
-from service.store.port import Filter, Outcome, StoreError
+from service.store.port import DiskFailed, Filter, Outcome, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
 from tests.store.databases import SqliteDatabase
@@ -117,7 +117,7 @@ async def test_who_waits_for_a_connection_gets_it_though_another_never_stops(
             stored += 1
 
     async def checkpoint() -> None:
-        await store._writer.run(store._checkpoint)
+        await store._writer.run(lambda _: None)
         has_checkpointed.set()
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
@@ -318,3 +318,73 @@ async def test_a_folder_whose_name_can_not_be_kept_is_a_reason_to_stop(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(DatabaseError, match="Input/output error"):
         await SqliteStore(tmp_path / "new" / "store.db").open()
+
+
+# A disk that fails
+
+
+async def test_a_checkpoint_that_fails_is_trouble_until_one_succeeds(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is stored until the database has been reopened: it could overwrite the only copy."""
+    disk = FailingDisk(store)
+    monkeypatch.setattr(store._checkpoints, "_move", disk.move)
+    monkeypatch.setattr(store._checkpoints, "_reopen", disk.reopen)
+    await store.insert([message("before")])
+    await disk.has_failed.wait()
+    await asyncio.sleep(0)
+    with pytest.raises(StoreError, match="is not reopened yet"):
+        await store.insert([message("between")])
+    with pytest.raises(StoreError, match="the log does not move: the disk is away"):
+        await store.check()
+    disk.is_back.set()
+    await disk.is_open.wait()
+    await asyncio.sleep(0)
+    await store.insert([message("after")])
+    await disk.has_moved.wait()
+    await asyncio.sleep(0)
+    await store.check()
+    assert len(await store.page(Filter(), None, 0, 10)) == 2
+
+
+async def test_reopening_closes_everything_and_keeps_the_log(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    await store.insert([message("a")])
+    await asyncio.gather(*[store.totals() for _ in range(10)])
+    log = (tmp_path / "store.db-wal").read_bytes()
+    assert b"+4917012345" in log
+    before = open_connections(store)
+    await store._reopen()
+    assert before
+    assert not open_connections(store)
+    assert (tmp_path / "store.db-wal").read_bytes() == log
+    assert (await store.totals()).messages == 1
+    assert await store.insert([message("a"), message("b")]) == [Outcome.DUPLICATE, Outcome.CREATED]
+
+
+def open_connections(store: SqliteStore) -> list[object]:
+    pools = [store._readers, store._searchers, store._writer, store._checkpoints._pool]
+    return [each for pool in pools for each in pool._idle if each is not None]
+
+
+class FailingDisk:
+    """A checkpoint fails; the database reopens when the disk is back; then a checkpoint succeeds."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.has_failed, self.is_back, self.is_open, self.has_moved = (
+            asyncio.Event() for _ in range(4)
+        )
+        self._move, self._reopen = store._checkpoints._move, store._reopen
+
+    async def move(self) -> None:
+        if not self.has_failed.is_set():
+            self.has_failed.set()
+            raise DiskFailed("the disk is away")
+        await self._move()
+        self.has_moved.set()
+
+    async def reopen(self) -> None:
+        await self.is_back.wait()
+        await self._reopen()
+        self.is_open.set()

@@ -1,0 +1,106 @@
+"""Keeps the log (-wal) short: its frames are moved into the database file while nobody waits."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+
+from service.store.port import DiskFailed, StoreError
+from service.store.queries import Queries
+from service.store.sqlite_connection import Options, Pool
+
+CHECKPOINT_SECONDS = 0.5
+PASSES_MAX = 8
+FRAMES_LEFT = 500
+"""So few frames the writer moves itself, between two commits, without delaying the next much."""
+
+
+class Checkpoints:
+    """Moves what the writer has committed. `start` it, `notify` it, `close` it."""
+
+    def __init__(
+        self,
+        options: Options,
+        queries: Queries,
+        writer: Pool,
+        reopen: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`reopen` closes every connection, this one too, so that nothing is moved meanwhile."""
+        self._queries = queries
+        self._writer = writer
+        self._reopen = reopen
+        self._pool = Pool(1, options._replace(is_background=True), queries)
+        self._is_log_growing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.trouble: str | None = None
+        """Why the log is not moved, while it is not."""
+        self.is_unsynced = False
+        """The database file may lack what SQLite believes to be in it: see `SqliteStore._reopen`.
+        Until then the log holds all of it, and nothing may be written that could overwrite it."""
+
+    def start(self) -> None:
+        """Begin to move; needs a running event loop."""
+        self._task = asyncio.create_task(self._follow(), name="checkpoints")
+
+    def notify(self) -> None:
+        """Messages have been stored."""
+        self._is_log_growing.set()
+
+    def emptied(self) -> AbstractAsyncContextManager[None]:
+        """See `Pool.emptied`."""
+        return self._pool.emptied()
+
+    async def stop(self) -> None:
+        """Move nothing any more; safe to call twice."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def close(self) -> None:
+        """Close the connection, stopped before; safe to call twice."""
+        await self._pool.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._is_log_growing.wait()
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            self._is_log_growing.clear()
+            try:
+                await self._move()
+                self.trouble = None
+            except StoreError as error:
+                self.trouble = str(error)
+                self._is_log_growing.set()
+                if isinstance(error, DiskFailed):
+                    await self._make_sure()
+
+    async def _make_sure(self) -> None:
+        """Return when the log will be moved anew from its beginning."""
+        self.is_unsynced = True
+        while self.is_unsynced:
+            try:
+                await self._reopen()
+                self.is_unsynced = False
+            except StoreError as error:
+                self.trouble = str(error)
+                await asyncio.sleep(CHECKPOINT_SECONDS)
+
+    async def _move(self) -> None:
+        """Each pass leaves fewer frames behind, those that came during it.
+
+        When they are few, the writer moves them between two commits: then the log is empty for a
+        moment, and begins anew.
+        """
+        moved_before = 0
+        for _ in range(PASSES_MAX):
+            moved = await self._pool.run(self._checkpoint)
+            if moved - moved_before <= FRAMES_LEFT:
+                break
+            moved_before = moved
+        await self._writer.run(self._checkpoint)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> int:
+        """Move frames; gives how many of the log's have been moved in all."""
+        _, _, moved = connection.execute(self._queries.checkpoint).fetchone()
+        return int(moved)
