@@ -281,16 +281,16 @@ def _somebody_else() -> Iterator[None]:
 async def test_the_names_of_new_folders_are_on_the_disk_before_a_file_is_in_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = tmp_path / "new" / "newer" / "store.db"
     synced: list[int] = []
 
     def sync(descriptor: int) -> None:
-        assert not database.exists()
+        assert not path.exists()
         synced.append(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", sync)
-    database = tmp_path / "new" / "newer" / "store.db"
     for _ in range(2):  # the second start finds all of it
-        store = SqliteStore(database)
+        store = SqliteStore(path)
         await store.open()
         await store.close()
     assert {folder.stat().st_ino for folder in (tmp_path, tmp_path / "new")} <= set(synced)
@@ -369,7 +369,7 @@ def open_connections(store: SqliteStore) -> list[object]:
 
 
 class FailingDisk:
-    """A checkpoint fails; the database reopens when the disk is back; then a checkpoint succeeds."""
+    """A checkpoint fails; the database reopens when the disk is back; then one succeeds."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.has_failed, self.is_back, self.is_open, self.has_moved = (
