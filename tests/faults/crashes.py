@@ -49,7 +49,8 @@ def _leave_shared_memory(database: Path, chance: random.Random) -> None:
     for file in (database, database.with_name(database.name + "-index")):
         if file.exists() and chance.random() < 0.5:
             shared = file.with_name(file.name + SHARED_MEMORY)
-            shared.write_bytes(chance.choice([bytes, chance.randbytes])(SHARED_MEMORY_BYTES))
+            anything = chance.randbytes(SHARED_MEMORY_BYTES)
+            shared.write_bytes(chance.choice([anything, bytes(SHARED_MEMORY_BYTES)]))
 
 
 def _answers(operations: Sequence[Operation]) -> list[int]:

@@ -11,7 +11,12 @@ RECORD = struct.Struct("<BBHiiqI")
 
 CREATED, TRUNCATED = 1, 2
 
-_answered = re.compile(rb"HTTP/1\.1 (\d+) .*?\r\nx-request-id: ([^\r]+)\r\n", re.DOTALL)
+MESSAGE_ID = rb"m\d+-[a-z]+-\d{5}"
+"""How the ids of delivered messages look, which are those of their requests too."""
+
+_accepted = re.compile(
+    rb"HTTP/1\.1 200 OK\r\n.*?\r\nx-request-id: (" + MESSAGE_ID + rb")\r\n", re.DOTALL
+)
 
 
 class Open(NamedTuple):
@@ -70,9 +75,9 @@ class Answer(NamedTuple):
 
     @property
     def accepted_id(self) -> str | None:
-        """The request id of a 200, which the client chose to be the message's own."""
-        match = _answered.match(self.data)
-        return match[2].decode("ascii") if match and match[1] == b"200" else None
+        """The message that this is the 200 of, if it is one."""
+        match = _accepted.match(self.data)
+        return match[1].decode("ascii") if match else None
 
 
 Operation = (
@@ -105,7 +110,7 @@ def _parse(journal: bytes) -> Iterator[Operation]:
         yield _operation(kind, flags, fd, result, offset, path, data)
 
 
-def _operation(  # noqa: PLR0913
+def _operation(
     kind: int, flags: int, fd: int, result: int, offset: int, path: str, data: bytes
 ) -> Operation:
     match kind:

@@ -4,13 +4,23 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.journal import Answer, Open, Operation, SyncBegin, SyncEnd, Write
+from tests.faults.journal import (
+    MESSAGE_ID,
+    Answer,
+    Close,
+    Open,
+    Operation,
+    SyncBegin,
+    SyncEnd,
+    Write,
+)
 
+LOG_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
-"""Before each page in the log; bytes 4 to 7 are not 0 in that of a commit (sqlite.org/fileformat2,
-section 4.1)."""
+"""Before each page; bytes 4 to 7 are not 0 where a commit ends (sqlite.org/fileformat2, 4.1)."""
+FRAME_BYTES = FRAME_HEADER_BYTES + 4096
 
-_id_of_a_message = re.compile(rb"m\d+-[a-z]+-\d{5}")
+_message_id = re.compile(MESSAGE_ID)
 
 
 def unproven(operations: Sequence[Operation], database: Path) -> list[str]:
@@ -18,27 +28,29 @@ def unproven(operations: Sequence[Operation], database: Path) -> list[str]:
 
     A sync covers what was written to the log before it began.
     """
-    log = f"{database}-wal"
+    name = f"{database}-wal"
     is_log: dict[int, bool] = {}
+    log = bytearray()
     began: dict[int, int] = {}
     committed: dict[str, int] = {}
     written: set[str] = set()
-    is_commit = False
     synced = -1
     """Everything that was written before this time is on stable storage."""
     found = []
     for time, operation in enumerate(operations):
         match operation:
             case Open(fd, path):
-                is_log[fd] = path == log
-            case Write(fd, _, data) if is_log[fd] and len(data) == FRAME_HEADER_BYTES:
-                is_commit = any(data[4:8])
-            case Write(fd, _, data) if is_log[fd]:
-                written.update(each.decode() for each in _id_of_a_message.findall(data))
-                if is_commit:
-                    for message_id in written - committed.keys():
-                        committed[message_id] = time
-                    written.clear()
+                is_log[fd] = path == name
+            case Write(fd, offset, data) if is_log[fd]:
+                end = offset + len(data)
+                log.extend(bytes(max(0, end - len(log))))
+                log[offset:end] = data
+                if end > LOG_HEADER_BYTES and (end - LOG_HEADER_BYTES) % FRAME_BYTES == 0:
+                    frame = bytes(log[end - FRAME_BYTES : end])
+                    written.update(each.decode() for each in _message_id.findall(frame))
+                    if any(frame[4:8]):
+                        committed |= dict.fromkeys(written - committed.keys(), time)
+                        written.clear()
             case SyncBegin(fd):
                 began[fd] = time
             case SyncEnd(fd, 0) if is_log[fd]:
@@ -47,4 +59,26 @@ def unproven(operations: Sequence[Operation], database: Path) -> list[str]:
                 message_id = operation.accepted_id
                 if message_id and not committed.get(message_id, len(operations)) < synced:
                     found.append(message_id)
+    return found
+
+
+def trusted_after_failure(operations: Sequence[Operation], database: Path) -> list[int]:
+    """When a sync of the log succeeded on a descriptor on which another had failed before.
+
+    After a failure the next success may be a lie: what it stands for has to be written anew, by a
+    connection that has opened the file anew.
+    """
+    log = f"{database}-wal"
+    has_failed: dict[int, bool] = {}
+    found = []
+    for time, operation in enumerate(operations):
+        match operation:
+            case Open(fd, path) if path == log:
+                has_failed[fd] = False
+            case Close(fd):
+                has_failed.pop(fd, None)
+            case SyncEnd(fd, 0) if has_failed.get(fd):
+                found.append(time)
+            case SyncEnd(fd, error) if fd in has_failed and error:
+                has_failed[fd] = True
     return found

@@ -11,6 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from service.schemas import format_instant
+from tests.faults.crashes import leave
+from tests.faults.disk import Crash, Luck
+from tests.faults.journal import Operation, accepted_ids
 from tests.faults.stored import find_damage, is_indexed, stored_ids
 from tests.faults.traffic import COMMON, connect, messages, post, unique_word
 from tests.model import Model
@@ -45,23 +48,32 @@ class Verdict(NamedTuple):
         return not (self.lost or self.twice or self.complaints)
 
 
+class Unreadable(Exception):
+    """The service runs, and can't show what it holds."""
+
+
 def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT) -> Verdict:
     """Start the service of `source` on what is left, look at everything, and stop it.
 
     `folder` gets what it writes on standard error.
     """
     acknowledged = set(promise.acknowledged)
+
+    def nothing(complaint: str) -> Verdict:
+        return Verdict(len(acknowledged), sorted(acknowledged), [], [complaint])
+
     process = ServiceProcess(folder, {"DATABASE_URL": f"sqlite:///{database}"}, source=source)
     try:
         process.__enter__()
     except AssertionError:
         process.process.kill()
         process.wait()
-        complaint = f"it does not start: {process.errors.strip()}"
-        return Verdict(len(acknowledged), sorted(acknowledged), [], [complaint])
+        return nothing(f"it does not start: {process.errors.strip()}")
     try:
         listed, complaints = _look(process, database, promise.sent)
         complaints += _after_more_deliveries(process, listed, promise.sent)
+    except Unreadable as error:
+        return nothing(str(error))
     finally:
         process.__exit__()
     complaints += find_damage(database)
@@ -73,6 +85,24 @@ def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT)
         sorted(each for each, count in (counts | stored).items() if count > 1),
         complaints,
     )
+
+
+def lose_all_unsynced(
+    folder: Path,
+    before: Path,
+    operations: Sequence[Operation],
+    database: Path,
+    sent: Mapping[str, Sent],
+) -> Verdict:
+    """The power goes behind the last of `operations`, and takes all that nothing has made sure.
+
+    `folder` gets what is left, and `database` lies in there as it did in `before`.
+    """
+    left = folder / "left"
+    left.mkdir()
+    crash = Crash(len(operations), 0, (Luck.NOTHING,))
+    leave(before, operations, database, crash, left)
+    return recover(folder, left / database, Promise(sent, accepted_ids(operations)))
 
 
 def _look(
@@ -90,7 +120,10 @@ def _look(
 def _walk(client: httpx.Client) -> Iterator[Json]:
     cursor = ""
     while True:
-        page = client.get(f"/messages?limit=100&total=false{cursor}").json()
+        response = client.get(f"/messages?limit=100&total=false{cursor}")
+        if response.status_code != 200:
+            raise Unreadable(f"GET /messages gets {response.status_code}: {response.text}")
+        page = response.json()
         yield from page["data"]
         if page["next"] is None:
             return
@@ -150,7 +183,7 @@ def _after_more_deliveries(
     again = [sent[each["message_id"]] for each in listed[-1:] if each["message_id"] in sent]
     new = messages("after", 1, random.Random(0))
     with closing(connect(process.port)) as connection:
-        statuses = [post(connection, each) for each in [*again, *new]]
+        statuses = [post(connection, each).status for each in [*again, *new]]
     if set(statuses) != {200}:
         yield f"deliveries after it get {statuses}"
     if code := process.stop():

@@ -32,8 +32,8 @@
 enum kind { OPEN = 1, WRITE, TRUNCATE, SYNC_BEGIN, SYNC_END, CLOSE, UNLINK, RENAME, MKDIR, ANSWER };
 enum flag { CREATED = 1, TRUNCATED = 2 };
 
-/* What may fail: `operation` in control. */
-enum operation { FAIL_OPEN = 1, FAIL_WRITE = 2, FAIL_SYNC = 4, FAIL_TRUNCATE = 8, FAIL_UNLINK = 16 };
+/* What may fail: `calls` in control. */
+enum call { FAIL_OPEN = 1, FAIL_WRITE = 2, FAIL_SYNC = 4, FAIL_TRUNCATE = 8, FAIL_UNLINK = 16 };
 
 struct record {
     uint8_t kind, flags;
@@ -44,7 +44,7 @@ struct record {
 } __attribute__((packed));
 
 struct control {
-    uint32_t operations; /* a sum of enum operation; 0: nothing fails */
+    uint32_t calls; /* a sum of enum call; 0: nothing fails */
     int32_t error;       /* an errno; -1: a write takes half of its bytes */
     uint32_t skip;       /* so many go well first */
     uint32_t times;      /* so many fail then */
@@ -144,10 +144,10 @@ static void append(enum kind kind, int flags, int fd, int result, int64_t offset
         abort(); /* better no test than one that saw a part */
 }
 
-/* What an operation on `path` shall fail with: an errno, SHORT, or 0 for not at all. */
-static int fault(enum operation operation, const char *path)
+/* What a call on `path` shall fail with: an errno, SHORT, or 0 for not at all. */
+static int fault(enum call call, const char *path)
 {
-    if (control == NULL || !(control->operations & operation))
+    if (control == NULL || !(control->calls & call))
         return 0;
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;

@@ -20,8 +20,8 @@ SHORT = -1
 MANY = 2**32 - 1
 
 
-class Operation(IntFlag):
-    """What can be made to fail: `enum operation` of shim.c."""
+class Call(IntFlag):
+    """What can be made to fail: `enum call` of shim.c."""
 
     OPEN = 1
     WRITE = 2
@@ -77,24 +77,24 @@ class Shim:
 
     @contextmanager
     def failing(
-        self, operations: Operation, error: int, name: str = "", skip: int = 0, times: int = MANY
+        self, calls: Call, error: int, name: str = "", skip: int = 0, times: int = MANY
     ) -> Iterator[None]:
-        """Inside the `with`: after `skip` good ones, `times` of `operations` fail with `error`.
+        """Inside the `with`: after `skip` good ones, `times` of `calls` fail with `error`.
 
         Only those on the file called `name` count, if one is given.
         """
-        self._set(operations, error, skip, times, name)
+        self._set(calls, error, skip, times, name)
         yield
-        self._set(Operation(0), 0, 0, 0, name)
+        self._set(Call(0), 0, 0, 0, name)
 
     @property
     def hits(self) -> int:
-        """How many operations have failed since `failing` began."""
+        """How many calls have failed since `failing` began."""
         return int(CONTROL.unpack(self._shared[:])[4])
 
-    def _set(self, operations: Operation, error: int, skip: int, times: int, name: str) -> None:
-        hits = 0 if operations else self.hits
-        control = CONTROL.pack(operations, error, skip, times, hits, name.encode())
+    def _set(self, calls: Call, error: int, skip: int, times: int, name: str) -> None:
+        hits = 0 if calls else self.hits
+        control = CONTROL.pack(calls, error, skip, times, hits, name.encode())
         # What may fail is told last: the process reads while this writes.
         self._shared[4:] = control[4:]
         self._shared[:4] = control[:4]

@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults.crashes import leave
-from tests.faults.disk import Crash, Luck
 from tests.faults.order import unproven
-from tests.faults.recovery import recover
+from tests.faults.recovery import lose_all_unsynced
 from tests.faults.scenarios import Recording, Studio, checkout, first_start
 
 
@@ -57,11 +55,11 @@ def lost_behind_the_last_answer(recording: Recording, folder: Path) -> list[str]
         for time in range(len(recording.operations) + 1)
         if len(recording.promise(time).acknowledged) == len(recording.sent)
     ]
-    disk = folder / "disk"
-    disk.mkdir(parents=True)
-    crash = Crash(times[0], 0, (Luck.NOTHING,))
-    leave(recording.before, recording.operations, recording.database, crash, disk)
-    return recover(folder, disk / recording.database, recording.promise(times[0])).lost
+    operations = recording.operations[: times[0]]
+    folder.mkdir()
+    return lose_all_unsynced(
+        folder, recording.before, operations, recording.database, recording.sent
+    ).lost
 
 
 @pytest.mark.parametrize("changes", DURABILITY.values(), ids=DURABILITY.keys())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.journal import Answer, Open, Operation, SyncBegin, SyncEnd, Write
-from tests.faults.order import unproven
+from tests.faults.journal import Answer, Close, Open, Operation, SyncBegin, SyncEnd, Write
+from tests.faults.order import trusted_after_failure, unproven
 from tests.faults.scenarios import Studio, load
 
 DATABASE = Path("app.db")
@@ -21,7 +21,8 @@ OPENED = [
 ]
 HEAD = Write(3, 32, b"\0\0\0\2" + b"\0\0\0\2" + bytes(16))
 HEAD_WITHOUT_COMMIT = Write(3, 32, b"\0\0\0\2" + bytes(20))
-PAGE = Write(3, 56, b"... " + ID.encode() + b" ...")
+PAGE = Write(3, 56, ID.encode().rjust(4096))
+HALVES = [Write(3, 56, PAGE.data[:4090]), Write(3, 4146, PAGE.data[4090:])]
 BEGIN, END, FAILED = SyncBegin(3), SyncEnd(3, 0), SyncEnd(3, 5)
 OTHER_BEGIN, OTHER_END = SyncBegin(4), SyncEnd(4, 0)
 ANSWER = Answer(9, b"HTTP/1.1 200 OK\r\ndate: now\r\nx-request-id: " + ID.encode() + b"\r\n\r\n")
@@ -42,12 +43,28 @@ REFUSAL = Answer(9, ANSWER.data.replace(b"200 OK", b"503 Service Unavailable"))
         ([BEGIN, HEAD, PAGE, END, ANSWER], False),
         ([HEAD, PAGE, BEGIN, FAILED, ANSWER], False),
         ([HEAD, PAGE, OTHER_BEGIN, OTHER_END, ANSWER], False),
+        ([HEAD, *HALVES, BEGIN, END, ANSWER], True),
+        ([HEAD, HALVES[0], BEGIN, HALVES[1], END, ANSWER], False),
         ([HEAD_WITHOUT_COMMIT, PAGE, BEGIN, END, ANSWER], False),
         ([HEAD_WITHOUT_COMMIT, PAGE, BEGIN, END, HEAD, PAGE, ANSWER], False),
     ],
 )
 def test_the_proof_can_fail(operations: list[Operation], is_proof: bool) -> None:
     assert (unproven([*OPENED, *operations], DATABASE) == []) == is_proof
+
+
+@pytest.mark.parametrize(
+    ("operations", "is_trust"),
+    [
+        ([BEGIN, END, BEGIN, END], False),
+        ([BEGIN, FAILED], False),
+        ([BEGIN, FAILED, BEGIN, END], True),
+        ([BEGIN, FAILED, Close(3), OPENED[0], BEGIN, END], False),
+        ([BEGIN, FAILED, OTHER_BEGIN, OTHER_END], False),
+    ],
+)
+def test_trust_behind_a_failure_is_found(operations: list[Operation], is_trust: bool) -> None:
+    assert bool(trusted_after_failure([*OPENED, *operations], DATABASE)) == is_trust
 
 
 def test_every_200_left_after_its_message_was_synced(library: Path, tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ WORDS = ("Straße", "ΣΊΣΥΦΟΣ", "kaffee", "100%", "it's", "naïve", "Мо�
 
 
 class Exchange(NamedTuple):
-    """One delivery, and the status of its answer; None where there was none."""
+    """One delivery, and its answer."""
 
     sent: Sent
     status: int | None
+    """None where there was no answer."""
+    retry_after: str | None = None
 
 
 def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
@@ -72,16 +74,13 @@ def spread(sent: Sequence[Sent], connections: int, chance: random.Random) -> lis
 
 
 def deliver(port: int, lines: Sequence[Sequence[Sent]], pause_seconds: float = 0) -> list[Exchange]:
-    """Deliver each line on a connection of its own, at the same time; gives what was answered.
-
-    A connection that breaks is opened again for the next message, while the service listens.
-    """
+    """Deliver each line on a connection of its own, at the same time; gives what was answered."""
     exchanges: list[Exchange] = []
 
     def run(line: Sequence[Sent]) -> None:
         with closing(connect(port)) as connection:
             for sent in line:
-                exchanges.append(Exchange(sent, post(connection, sent)))
+                exchanges.append(post(connection, sent))
                 time.sleep(pause_seconds)
 
     threads = [threading.Thread(target=run, args=(line,)) for line in lines]
@@ -96,8 +95,8 @@ def connect(port: int) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
 
 
-def post(connection: http.client.HTTPConnection, sent: Sent) -> int | None:
-    """The status of one delivery; None where there was no answer."""
+def post(connection: http.client.HTTPConnection, sent: Sent) -> Exchange:
+    """One delivery; a connection that broke opens again with the next."""
     body = encode(sent.content())
     headers = signed(body) | {"X-Request-ID": sent.message_id}
     try:
@@ -106,8 +105,8 @@ def post(connection: http.client.HTTPConnection, sent: Sent) -> int | None:
         response.read()
     except (OSError, http.client.HTTPException):
         connection.close()
-        return None
-    return response.status
+        return Exchange(sent, None)
+    return Exchange(sent, response.status, response.getheader("Retry-After"))
 
 
 def _text(message_id: str, chance: random.Random) -> str | None:

@@ -1,0 +1,125 @@
+"""One call after another fails: the first of its kind, the second, the third."""
+
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tests.faults.journal import Operation, read
+from tests.faults.order import trusted_after_failure, unproven
+from tests.faults.recovery import lose_all_unsynced
+from tests.faults.scenarios import Studio, by_id
+from tests.faults.shim import SHORT, Call
+from tests.faults.traffic import deliver
+from tests.processes import ServiceProcess
+from tests.strategies import Sent
+from tests.support import wait_until
+
+DATABASE = Path("app.db")
+LOG = "app.db-wal"
+CONNECTIONS = 3
+MESSAGES = 6
+"""For each call that fails."""
+
+
+class Fault(NamedTuple):
+    """What fails, and how."""
+
+    calls: Call
+    error: int
+    name: str = LOG
+    times: int = 1
+
+    def __str__(self) -> str:
+        kind = "short" if self.error == SHORT else errno.errorcode[self.error]
+        calls = "|".join(call.name or "" for call in self.calls).lower()
+        return f"{calls} {kind} {self.name or 'any file'}"
+
+
+FAULTS = [
+    *(Fault(Call.WRITE, error) for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)),
+    Fault(Call.WRITE, SHORT),
+    *(Fault(Call.SYNC, error) for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)),
+    # A file is opened when a connection is, and that is after another one has failed.
+    *(
+        Fault(Call.SYNC | Call.OPEN, error, times=3)
+        for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR, errno.EMFILE)
+    ),
+    Fault(Call.SYNC | Call.OPEN | Call.WRITE | Call.TRUNCATE | Call.UNLINK, errno.EIO, "", 5),
+]
+
+
+class Found(msgspec.Struct):
+    """What a sweep found."""
+
+    faults: int = 0
+    """Calls that failed."""
+    accepted: int = 0
+    refused: int = 0
+    lost: int = 0
+    twice: int = 0
+    complaints: list[str] = []
+
+
+def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
+    """Let the first, the second, … the `depth`-th call of each fault fail in one running service.
+
+    What it refuses is sent again when the fault has gone. At the end the power goes, and takes all
+    that nothing made sure.
+    """
+    found = Found()
+    sent = studio.messages("sweep", len(faults) * depth * MESSAGES)
+    unsent = iter(sent)
+    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+        for fault in faults:
+            for skip in range(depth):
+                due = [next(unsent) for _ in range(MESSAGES)]
+                with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
+                    refused = _deliver(found, process, due)
+                found.faults += studio.shim.hits
+                _deliver_until_stored(found, process, refused)
+        wait_until(lambda: process.get("/health/ready").status_code == 200)
+        operations = read(studio.shim.journal)
+        process.process.kill()
+        process.wait()
+    if process.errors:
+        found.complaints.append(f"it says: {process.errors}")
+    _judge(found, studio, operations, sent)
+    return found
+
+
+def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list[Sent]:
+    """Gives what was refused."""
+    lines = [due[number::CONNECTIONS] for number in range(CONNECTIONS)]
+    refused = []
+    for exchange in deliver(process.port, lines):
+        if exchange.status == 200:
+            found.accepted += 1
+        elif exchange.status == 503 and exchange.retry_after:
+            refused.append(exchange.sent)
+        else:
+            found.complaints.append(f"{exchange.sent.message_id} got {exchange.status}")
+    found.refused += len(refused)
+    return refused
+
+
+def _deliver_until_stored(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> None:
+    """What a fault has left needs nobody to mend it."""
+
+    def is_stored() -> bool:
+        nonlocal due
+        due = _deliver(found, process, due)
+        return not due
+
+    wait_until(is_stored)
+
+
+def _judge(found: Found, studio: Studio, operations: list[Operation], sent: Sequence[Sent]) -> None:
+    found.complaints += [f"{each} left too soon" for each in unproven(operations, DATABASE)]
+    if trusted_after_failure(operations, DATABASE):
+        found.complaints.append("a sync was trusted behind one that had failed")
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
+    found.lost, found.twice = len(verdict.lost), len(verdict.twice)
+    found.complaints += verdict.complaints

@@ -1,0 +1,132 @@
+"""Writes, syncs and opens fail, once or for a while, and the service lives on."""
+
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from service.store.sqlite_connection import driver
+from tests.faults.journal import Open, SyncEnd, Write, read
+from tests.faults.recovery import Verdict, lose_all_unsynced
+from tests.faults.scenarios import Studio, by_id
+from tests.faults.shim import Call
+from tests.faults.sweep import DATABASE, FAULTS, LOG, Fault, sweep
+from tests.faults.traffic import deliver
+from tests.processes import ServiceProcess
+from tests.strategies import Sent
+from tests.support import wait_until
+
+DEPTH = 4
+
+LASTING = {
+    "no write": Fault(Call.WRITE, errno.ENOSPC, ""),
+    "no sync": Fault(Call.SYNC, errno.EIO, ""),
+    "no sync and no open": Fault(Call.SYNC | Call.OPEN, errno.EIO, ""),
+    "no sync of the database file": Fault(Call.SYNC, errno.EIO, "app.db"),
+    "no write to the database file": Fault(Call.WRITE, errno.ENOSPC, "app.db"),
+    "no write to the index": Fault(Call.WRITE, errno.EIO, "app.db-index-wal"),
+}
+ACCEPTING = {
+    "no sync of the database file",
+    "no write to the database file",
+    "no write to the index",
+}
+"""Where the log can be written and synced, a webhook is stored whatever else is wrong."""
+
+
+def test_the_first_the_second_and_the_third_call_fail(library: Path, tmp_path: Path) -> None:
+    found = sweep(Studio(library, tmp_path, 0), FAULTS, DEPTH)
+    assert found.complaints == []
+    assert (found.lost, found.twice) == (0, 0)
+    assert found.faults > len(FAULTS) * DEPTH / 2
+    assert found.refused > 0
+
+
+def test_faults_that_last(library: Path, tmp_path: Path) -> None:
+    """Nothing is acknowledged that is not stored; it is not ready, and ready again by itself."""
+
+    def live_through(name: str) -> Verdict:
+        folder = tmp_path / name.replace(" ", "-")
+        folder.mkdir()
+        return _live_through(Studio(library, folder, 0), LASTING[name], name in ACCEPTING)
+
+    with ThreadPoolExecutor(len(LASTING)) as threads:
+        verdicts = dict(zip(LASTING, threads.map(live_through, LASTING), strict=True))
+    assert {name: verdict for name, verdict in verdicts.items() if not verdict.is_kept} == {}
+
+
+def _live_through(studio: Studio, fault: Fault, is_accepting: bool) -> Verdict:
+    before, during, after = (studio.messages(name, 3) for name in ("before", "during", "after"))
+    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+        assert [each.status for each in deliver(process.port, [before])] == [200] * 3
+        with studio.shim.failing(*fault[:3]):
+            exchanges = deliver(process.port, [during])
+            if is_accepting:
+                assert exchanges[0].status == 200
+            else:
+                assert {(each.status, each.retry_after) for each in exchanges} == {(503, "1")}
+            wait_until(lambda: process.get("/health/ready").status_code == 503)
+            assert process.get("/health/live").status_code == 200
+            assert studio.shim.hits
+        wait_until(lambda: process.get("/health/ready").status_code == 200)
+        assert [each.status for each in deliver(process.port, [during + after])] == [200] * 6
+        operations = read(studio.shim.journal)
+        process.process.kill()
+        process.wait()
+    assert process.errors == ""
+    return lose_all_unsynced(
+        studio.folder, studio.before, operations, DATABASE, by_id([*before, *during, *after])
+    )
+
+
+def test_a_sync_of_the_database_file_that_fails_once_takes_nothing_with_it(
+    library: Path, tmp_path: Path
+) -> None:
+    """The log is what has all of it then: no part of it may be overwritten before it is moved anew.
+
+    Somebody who reads keeps a checkpoint from moving all of the log: it moves a part, and does not
+    sync it. The sync that would cover that part fails, and the next one succeeds.
+    """
+    studio = Studio(library, tmp_path, 0)
+    sent = studio.messages("checkpoint", 40)
+    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+        database = studio.shim.disk / DATABASE
+
+        def store(messages: list[Sent]) -> None:
+            def is_stored() -> bool:
+                return {each.status for each in deliver(process.port, [messages])} == {200}
+
+            wait_until(is_stored)
+
+        store(sent[:15])
+        uri = f"{database.as_uri()}?mode=ro"
+        with closing(driver.connect(uri, uri=True, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM messages").fetchone()
+            store(sent[15:20])
+            wait_until(lambda: _count(studio, Write) > 0)
+            assert _count(studio, SyncEnd) == 0
+            with studio.shim.failing(Call.SYNC, errno.EIO, "app.db", times=1):
+                reader.close()
+                store(sent[20:21])
+                wait_until(lambda: studio.shim.hits == 1)
+        wait_until(lambda: _count(studio, SyncEnd) > 1)
+        store(sent[21:])  # over what the log had
+        operations = read(studio.shim.journal)
+        process.process.kill()
+        process.wait()
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
+    assert verdict.is_kept, verdict
+
+
+def _count(studio: Studio, kind: type[Write] | type[SyncEnd]) -> int:
+    """How often the database file has been written or synced since the log was begun."""
+    opened: dict[int, str] = {}
+    count = 0
+    for operation in read(studio.shim.journal):
+        if isinstance(operation, Open):
+            opened[operation.fd] = operation.path
+            count = 0 if operation.is_created and operation.path == LOG else count
+        elif isinstance(operation, kind) and opened[operation.fd] == str(DATABASE):
+            count += 1
+    return count
