@@ -66,6 +66,10 @@ sql *ARGS: venv
 bench *ARGS: bench-packages
     @{{ python }} -m tests.bench "$@"
 
+# Take the power from the service, again and again, and look for what it promised (needs cc)
+faults *ARGS: venv
+    @{{ python }} -m tests.faults "$@"
+
 # Build and start the container with compose; the secrets are made on first use
 up: secrets (compose "up" "--detach" "--build")
     #!/usr/bin/env sh

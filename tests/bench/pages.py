@@ -1,14 +1,11 @@
-"""The pages that quote what was measured: tables between marks, filled in and never typed."""
+"""The pages that quote what was measured."""
 
-import re
-
+from tests import pages
 from tests.bench.places import ROOT
 from tests.bench.results import Report
 from tests.bench.tables import render_blocks
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")
-
-_marks = re.compile(r"(<!-- bench: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill_pages(report: Report) -> None:
@@ -19,10 +16,4 @@ def fill_pages(report: Report) -> None:
 
 def fill(text: str, report: Report) -> str:
     """`text` with the tables of `report` between its marks; raises KeyError for a strange mark."""
-    blocks = render_blocks(report)
-
-    def replace(mark: re.Match[str]) -> str:
-        table = blocks[mark[2]] or "Not measured.\n"
-        return f"{mark[1]}{table}{mark[3]}"
-
-    return _marks.sub(replace, text)
+    return pages.fill(text, "bench", render_blocks(report))

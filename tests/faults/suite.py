@@ -52,10 +52,10 @@ def seeds_of(scenario: int, count: int) -> range:
     return range(first, first + min(count, SEEDS_A_RECORDING))
 
 
-def run(library: Path, folder: Path, seeds: Iterable[int]) -> Iterator[Result]:
+def run(library: Path, folder: Path, seeds: Iterable[int], bad: Path) -> Iterator[Result]:
     """The results of seeds in rising order, as they come.
 
-    What a bad one has left stays, as the service found it, in `folder`/bad/SEED.
+    What a bad one has left stays, as the service found it, in `bad`/SEED.
     """
     for number, together in groupby(seeds, lambda seed: seed // SEEDS_A_RECORDING):
         place = folder / f"recording-{number}"
@@ -69,7 +69,7 @@ def run(library: Path, folder: Path, seeds: Iterable[int]) -> Iterator[Result]:
         with ThreadPoolExecutor(AT_A_TIME) as threads:
             for result in threads.map(judge, together):
                 if not result.is_good:
-                    _keep(recording, result.seed, folder / "bad" / str(result.seed))
+                    _keep(recording, result.seed, bad / str(result.seed))
                 yield result
         shutil.rmtree(place)
 

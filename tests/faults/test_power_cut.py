@@ -16,7 +16,7 @@ def test_there_are_25_seeds() -> None:
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=[each.__name__.strip("_") for each in SCENARIOS])
 def test_what_was_acknowledged_is_there_once(library: Path, tmp_path: Path, seeds: range) -> None:
-    results = list(run(library, tmp_path, seeds))
+    results = list(run(library, tmp_path, seeds, tmp_path / "bad"))
     assert [result.seed for result in results] == list(seeds)
     bad = [str(result) for result in results if not result.is_good]
     assert not bad, "\n".join(bad)
