@@ -12,7 +12,7 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.schemas import Message
-from service.store.folders import make_folder
+from service.store.folders import make_folder, sync_folder
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.port import Filter, Outcome, Position, Row, StoreError, Totals
@@ -76,6 +76,8 @@ class SqliteStore:
             await self._writer.run(self._migrate)
             await self._indexer.open()
             await self.check()
+            # SQLite has synced it, too, but does not look whether that succeeded.
+            sync_folder(self._path.parent)
         except (OSError, StoreError, DatabaseError) as error:
             await self.close()
             reason = error.strerror if isinstance(error, OSError) else error

@@ -282,18 +282,18 @@ async def test_the_names_of_new_folders_are_on_the_disk_before_a_file_is_in_them
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new" / "newer" / "store.db"
-    synced: list[int] = []
+    synced: dict[int, bool] = {}
 
     def sync(descriptor: int) -> None:
-        assert not path.exists()
-        synced.append(os.fstat(descriptor).st_ino)
+        synced.setdefault(os.fstat(descriptor).st_ino, path.exists())
 
     monkeypatch.setattr(os, "fsync", sync)
     for _ in range(2):  # the second start finds all of it
         store = SqliteStore(path)
         await store.open()
         await store.close()
-    assert {folder.stat().st_ino for folder in (tmp_path, tmp_path / "new")} <= set(synced)
+    folders = (tmp_path, path.parent.parent, path.parent)
+    assert [synced[folder.stat().st_ino] for folder in folders] == [False, False, True]
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EROFS])
