@@ -16,13 +16,15 @@ from tests.bench.machine import describe_commit, describe_machine
 from tests.bench.watch import Watch
 from tests.faults.results import FOLDER, Run, load_run, publish, render, save, sum_up
 from tests.faults.scenarios import Studio
-from tests.faults.shim import NoShim, build
+from tests.faults.shim import Call, NoShim, build
 from tests.faults.suite import SEEDS_A_RECORDING, Result, run
-from tests.faults.sweep import FAULTS, sweep
+from tests.faults.sweep import FAULTS, sweep, sweep_starts
 
 SEEDS = 1_000
 DEPTH = 40
 """So many calls of each kind fail, one after the other."""
+
+START_CALLS = (Call.OPEN, Call.WRITE, Call.SYNC, Call.TRUNCATE, Call.UNLINK)
 
 KEPT = FOLDER / "run.json"
 BAD = FOLDER / "bad"
@@ -113,10 +115,11 @@ def _run(kept: Run, library: Path, folder: Path, seeds: int, watch: Watch) -> No
         save(kept, KEPT)
 
     if kept.sweep is None:
-        watch.say(f"calls that fail: {len(FAULTS)} kinds, {DEPTH} of each")
+        watch.say(f"calls that fail: {len(FAULTS)} kinds, {DEPTH} of each, and all of a start")
         place = folder / "sweep"
         place.mkdir()
-        kept.sweep = sweep(Studio(library, place, 0), FAULTS, DEPTH)
+        running = sweep(Studio(library, place, 0), FAULTS, DEPTH)
+        kept.sweep = running + sweep_starts(library, folder / "starts", START_CALLS)
         watch.say("\n".join(kept.sweep.complaints[:20]) or "nothing is wrong")
         keep()
     done = {result.seed for result in kept.results}

@@ -8,7 +8,7 @@ any time since. Sectors of 512 bytes are written whole or not at all, as SQLite 
 
 A sync that failed is the worst case that was found on real systems (Rebello et al., USENIX ATC
 2020): the kernel forgets that the data was never written, and the next sync says that all is well.
-Only what is written again after it can become sure.
+Only what is written again after it can become sure. Names are not forgotten.
 """
 
 import random
@@ -64,7 +64,7 @@ class History(Generic[T]):
     def become(self, time: int, value: T) -> None:
         self.later.append((time, value))
 
-    def settle(self, until: int, forgotten_until: int) -> None:
+    def settle(self, until: int, forgotten_until: int = 0) -> None:
         """A sync has succeeded that covers what was before `until`.
 
         What a failed one left unwritten before `forgotten_until` it does not know of.
@@ -179,17 +179,16 @@ class Folder:
 
     def __init__(self) -> None:
         self.names: dict[str, History[File | Folder | None]] = {}
-        self._forgotten_until = 0
 
     def put(self, time: int, name: str, what: "File | Folder | None") -> None:
         self.names.setdefault(name, History(None)).become(time, what)
 
     def settle(self, until: int) -> None:
         for name in self.names.values():
-            name.settle(until, self._forgotten_until)
+            name.settle(until)
 
     def forget(self, until: int) -> None:
-        self._forgotten_until = until
+        """Where a file system can't write its own records it stops; it forgets none of them."""
 
 
 class Crash(NamedTuple):

@@ -116,7 +116,7 @@ def quote(text: str, totals: Totals) -> str:
 
 def render(totals: Totals) -> str:
     """The totals as a table, and where they come from."""
-    rows = {
+    rows: dict[str, int | str] = {
         "seeds": totals.seeds,
         "losses of power": totals.crashes,
         "messages acknowledged before them": totals.acknowledged,

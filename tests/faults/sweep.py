@@ -1,6 +1,8 @@
 """One call after another fails: the first of its kind, the second, the third."""
 
 import errno
+import itertools
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +64,16 @@ class Found(msgspec.Struct):
     twice: int = 0
     complaints: list[str] = []
 
+    def __add__(self, other: "Found") -> "Found":
+        return Found(
+            self.faults + other.faults,
+            self.accepted + other.accepted,
+            self.refused + other.refused,
+            self.lost + other.lost,
+            self.twice + other.twice,
+            self.complaints + other.complaints,
+        )
+
 
 def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
     """Let the first, the second, … the `depth`-th call of each fault fail in one running service.
@@ -88,6 +100,49 @@ def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
         found.complaints.append(f"it says: {process.errors}")
     _judge(found, studio, operations, sent)
     return found
+
+
+def sweep_starts(library: Path, folder: Path, calls: Sequence[Call]) -> Found:
+    """Let the first, the second, … call of a start fail, as long as it has as many.
+
+    It must end and say why in one line, or keep what it acknowledges.
+    """
+    found = Found()
+    for call in calls:
+        for skip in itertools.count():
+            place = folder / f"{call.name}-{skip}"
+            place.mkdir(parents=True)
+            hits = _start(found, Studio(library, place, skip), Fault(call, errno.EIO, ""), skip)
+            shutil.rmtree(place)
+            if not hits:
+                break
+            found.faults += hits
+    return found
+
+
+def _start(found: Found, studio: Studio, fault: Fault, skip: int) -> int:
+    """Start in a new folder; gives how many calls have failed."""
+    database = Path("new/app.db")
+    sent = studio.messages("start", MESSAGES)
+    with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
+        process = ServiceProcess(studio.folder, studio.environment(str(database)))
+        try:
+            process.__enter__()
+        except AssertionError:
+            is_told = process.wait() == 1 and process.errors.count("\n") == 1
+            if not is_told:
+                found.complaints.append(f"{fault}, {skip}: it says {process.errors}")
+            return studio.shim.hits
+        hits = studio.shim.hits
+    _deliver_until_stored(found, process, sent)
+    operations = read(studio.shim.journal)
+    process.process.kill()
+    process.__exit__()
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, database, by_id(sent))
+    found.lost += len(verdict.lost)
+    found.twice += len(verdict.twice)
+    found.complaints += [f"{fault}, {skip}: {each}" for each in verdict.complaints]
+    return hits
 
 
 def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list[Sent]:
@@ -121,5 +176,6 @@ def _judge(found: Found, studio: Studio, operations: list[Operation], sent: Sequ
     if trusted_after_failure(operations, DATABASE):
         found.complaints.append("a sync was trusted behind one that had failed")
     verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
-    found.lost, found.twice = len(verdict.lost), len(verdict.twice)
+    found.lost += len(verdict.lost)
+    found.twice += len(verdict.twice)
     found.complaints += verdict.complaints

@@ -17,6 +17,8 @@ from tests.strategies import Sent
 from tests.support import wait_until
 
 DEPTH = 4
+SYNCS_OF_A_NEW_FOLDER = 4
+"""By SQLite: when it makes a journal and a log, of the database and of the index."""
 
 LASTING = {
     "no write": Fault(Call.WRITE, errno.ENOSPC, ""),
@@ -130,3 +132,35 @@ def _count(studio: Studio, kind: type[Write] | type[SyncEnd]) -> int:
         elif isinstance(operation, kind) and opened[operation.fd] == str(DATABASE):
             count += 1
     return count
+
+
+def test_a_sync_of_the_folder_that_fails_while_nobody_looks(library: Path, tmp_path: Path) -> None:
+    """SQLite syncs the folder when it makes a log, and takes no notice of an error."""
+    studio = Studio(library, tmp_path, 0)
+    sent = studio.messages("start", 3)
+    database = Path("new/app.db")
+    with (
+        studio.shim.failing(Call.SYNC, errno.EIO, "new", times=SYNCS_OF_A_NEW_FOLDER),
+        ServiceProcess(studio.folder, studio.environment(str(database))) as process,
+    ):
+        assert studio.shim.hits == SYNCS_OF_A_NEW_FOLDER
+        assert [each.status for each in deliver(process.port, [sent])] == [200] * 3
+        operations = read(studio.shim.journal)
+        process.process.kill()
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, database, by_id(sent))
+    assert verdict.is_kept, verdict
+
+
+def test_a_folder_that_can_not_be_synced_is_a_reason_not_to_start(
+    library: Path, tmp_path: Path
+) -> None:
+    studio = Studio(library, tmp_path, 0)
+    with studio.shim.failing(Call.SYNC, errno.EIO, "new"):
+        process = ServiceProcess(studio.folder, studio.environment("new/app.db"))
+        try:
+            assert process.wait() == 1
+        finally:
+            process.process.kill()
+    assert process.errors.count("\n") == 1
+    assert process.errors.startswith("DATABASE_URL: ")
+    assert process.errors.endswith("Input/output error\n")
