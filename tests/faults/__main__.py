@@ -47,7 +47,7 @@ def main() -> int:
             library = build(folder)
             if arguments.seed is not None:
                 results = list(run(library, folder, [arguments.seed], BAD))
-                watch.say("\n".join(map(str, results)))
+                print(*results, sep="\n")
                 return _code(results)
             kept = _begin(arguments.goes_on)
             _run(kept, library, folder, arguments.seeds, watch)

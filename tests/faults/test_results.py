@@ -84,8 +84,8 @@ def test_one_seed_runs_alone() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("just faults --seed 5 ")
-    assert "all kept" in done.stderr
+    assert done.stdout.startswith("just faults --seed 5 ")
+    assert done.stdout.endswith(": all kept\n")
 
 
 # What is published
