@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -136,8 +136,14 @@ class SqliteStore:
             raise StoreError(f"the index does not follow: {self._indexer.trouble}")
 
     async def close(self) -> None:
-        """Close what reads, then what writes: the last one moves what a log holds into its file."""
+        """Close what reads, then what writes: the last one moves what a log holds into its file.
+
+        Where a sync of that file has failed, the log stays as it is for the next start.
+        """
         await self._checkpoints.stop()
+        if self._checkpoints.is_unsynced:
+            with suppress(StoreError):
+                await self._reopen()
         for part in self._parts:
             await part.close()
 

@@ -363,6 +363,17 @@ async def test_reopening_closes_everything_and_keeps_the_log(
     assert await store.insert([message("a"), message("b")]) == [Outcome.DUPLICATE, Outcome.CREATED]
 
 
+async def test_a_database_that_could_not_be_synced_is_closed_without_moving_its_log(
+    tmp_path: Path, store: SqliteStore
+) -> None:
+    await store.insert([message("a")])
+    await store.totals()
+    log = (tmp_path / "store.db-wal").read_bytes()
+    store._checkpoints.is_unsynced = True
+    await store.close()
+    assert (tmp_path / "store.db-wal").read_bytes() == log
+
+
 def open_connections(store: SqliteStore) -> list[object]:
     pools = [store._readers, store._searchers, store._writer, store._checkpoints._pool]
     return [each for pool in pools for each in pool._idle if each is not None]
