@@ -4,21 +4,21 @@ from collections.abc import Iterable, Sequence
 
 from starlette.types import Receive, Scope, Send
 
-from service.errors import BodyTooLarge, BodyTooLate, ClientLeft
+from service.errors import BodyTooLarge, ClientLeft
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 
-BODY_IS_LATE = "body_is_late"
-"""In the state of a request that the server has answered 408: its body did not come in time."""
+REFUSAL = "refusal"
+"""In the scope of a request that the server refuses: the RequestError to answer it with."""
 
 
 async def read_body(scope: Scope, receive: Receive, body_bytes_max: int) -> bytes:
     """The request's whole body; never holds more than `body_bytes_max` and one chunk.
 
     Raises BodyTooLarge as soon as that is known (a Content-Length is believed only when it
-    refuses), ClientLeft when the connection ends first, and BodyTooLate when the server ends it.
+    refuses), ClientLeft when the connection ends first, and what the server refuses it with.
     """
     if _declared_bytes(scope["headers"]) > body_bytes_max:
         raise BodyTooLarge(body_bytes_max)
@@ -26,8 +26,10 @@ async def read_body(scope: Scope, receive: Receive, body_bytes_max: int) -> byte
     bytes_read = 0
     while True:
         event = await receive()
+        if REFUSAL in scope:
+            raise scope[REFUSAL]
         if event["type"] == "http.disconnect":
-            raise BodyTooLate if BODY_IS_LATE in scope.get("state", ()) else ClientLeft
+            raise ClientLeft
         chunk = event.get("body", b"")
         bytes_read += len(chunk)
         if bytes_read > body_bytes_max:

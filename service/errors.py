@@ -12,7 +12,9 @@
     ├── Unauthorized        401
     ├── Unavailable         503  nothing was stored: try again
     ├── TooSlow             503  a search has to be narrowed
-    ├── BodyTooLate         408  has been answered already, by the server
+    ├── BadRequest          400  no HTTP/1.1, or a body whose end is in doubt
+    ├── TooLate             408  a head or a body that does not arrive
+    ├── HeadTooLarge        431
     └── ClientLeft          499  nobody is there to be answered
 
 A RequestError's text is the `detail` of the answer: one sentence that names the field, the
@@ -105,13 +107,18 @@ class TooSlow(RequestError):
         )
 
 
-class BodyTooLate(RequestError):
-    """The server has answered 408 and closed the connection."""
+class BadRequest(RequestError):
+    """The connection is closed: where the next request begins is not known."""
 
+    status = 400
+
+
+class TooLate(RequestError):
     status = 408
 
-    def __init__(self) -> None:
-        super().__init__("the request's body did not arrive in time")
+
+class HeadTooLarge(RequestError):
+    status = 431
 
 
 class ClientLeft(RequestError):

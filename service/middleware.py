@@ -9,8 +9,8 @@ import time
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.asgi import Headers, send_json
-from service.errors import BodyTooLate, ClientLeft, RequestError, TooSlow, Unavailable
+from service.asgi import REFUSAL, Headers, send_json
+from service.errors import ClientLeft, RequestError, TooSlow, Unavailable
 from service.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.metrics import Metrics
 from service.schemas import Refusal, encode
@@ -38,7 +38,7 @@ class RequestObserver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request_id = request_id_of(scope["headers"])
+        request_id = _request_id_of(scope["headers"])
         line = scope["log_line"] = RequestLine(
             ts="",
             level="INFO",
@@ -58,6 +58,8 @@ class RequestObserver:
         # As Starlette itself does: its router then raises 404 and 405, for us to answer.
         scope["app"] = self
         try:
+            if REFUSAL in scope:
+                raise scope[REFUSAL]
             await self.app(scope, receive, send_with_id)
         except (Exception, asyncio.CancelledError) as error:
             await _answer_error(error, line, send_with_id)
@@ -70,23 +72,18 @@ class RequestObserver:
             self._log.request(line)
 
 
-def request_id_of(headers: Headers) -> bytes:
-    """The caller's own request id, where it sent a sane one, or else a fresh one."""
+def _request_id_of(headers: Headers) -> bytes:
+    """The caller's own request id, where it sent a sane one, or else one that no other has."""
     for name, value in headers:
         if name == REQUEST_ID_HEADER:
             if _sane_request_id(value):
                 return bytes(value)
             break
-    return fresh_request_id()
-
-
-def fresh_request_id() -> bytes:
-    """A request id that no other request has, of this process or another."""
     return b"%s-%x" % (PROCESS_ID, next(_request_numbers))
 
 
 async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:
-    if isinstance(error, ClientLeft | BodyTooLate):
+    if isinstance(error, ClientLeft):
         line.status = error.status
         return
     status, detail, headers = _refusal(error, line)

@@ -4,18 +4,21 @@ import asyncio
 import enum
 import sys
 from asyncio import TimerHandle
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 
-from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidURLError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+    parse_url,
 )
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.asgi import BODY_IS_LATE
-from service.middleware import REQUEST_ID_HEADER, fresh_request_id, request_id_of
-from service.schemas import Refusal, encode
+from service.asgi import REFUSAL
+from service.errors import BadRequest, HeadTooLarge, RequestError, TooLate
 
 HEAD_BYTES_MAX = 32 * 1024
 HEAD_SECONDS = 10
@@ -23,6 +26,8 @@ BODY_SECONDS = 30
 
 TAKE_SECONDS = 30
 """How long a client may take nothing of an answer that waits for it."""
+
+HEAD_RULE = "the request's head must have at most 32 KiB"
 
 LINGER_SECONDS = 2
 """How long a client that was refused has to read why."""
@@ -38,7 +43,9 @@ class Phase(enum.Enum):
 class DeadlineProtocol(HttpToolsProtocol):
     """HTTP/1.1, where the head and the body of a request have deadlines, and the head a bound.
 
-    So has an answer that is too large for the buffers between here and the client.
+    So has an answer that is too large for the buffers between here and the client. A request that
+    breaks a rule is answered by the application, in its turn, like any other; behind it the
+    connection is closed.
 
     A request that arrives in one piece, as most do, never starts a timer.
     """
@@ -52,8 +59,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._take_timer: TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
-        self._refused = False
-        self._unparsed = self._parsed = b""
+        self._reads_no_more = False
         self._set_timer(Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,12 +81,14 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._reads_no_more:
             return
+        self._unset_keepalive_if_required()
         was_between_requests = self._receiving is None
         self._heads_in_piece = 0
         self._head_bytes += len(data)
-        self._parse(data)
+        while data:
+            data = self._parse(data)
         if self._receiving is Phase.HEAD:
             # Either it began with this piece, or it goes on in it.
             self._bound_head(has_whole_piece=self._heads_in_piece == was_between_requests)
@@ -96,7 +104,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         # What came in one piece with its body is measured without it.
         if self._head_bytes > HEAD_BYTES_MAX < _bytes_of_head(self.url, self.headers):
-            self._refuse_head()
+            self._refuse(HeadTooLarge(HEAD_RULE))
             raise ValueError("stop parsing")
         if self._offers_upgrade():
             return
@@ -110,48 +118,41 @@ class DeadlineProtocol(HttpToolsProtocol):
         if not self._offers_upgrade():
             super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "the request must be valid HTTP/1.1")
-
-    def _parse(self, data: bytes) -> None:
-        self._unparsed = data
-        while self._unparsed:
-            self._parsed, self._unparsed = self._unparsed, b""
-            super().data_received(self._parsed)
-        self._parsed = b""
+    def _parse(self, data: bytes) -> bytes:
+        """Parse, and return what is to be parsed in place of what is left."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stopped:
+            return self._without_upgrade(data[stopped.args[0] :])
+        except HttpParserError:
+            self._refuse(BadRequest("the request must be valid HTTP/1.1"))
+        return b""
 
     def _bound_head(self, has_whole_piece: bool) -> None:
         if not has_whole_piece:
             # The piece began with something else: count what is known to be of this head.
             self._head_bytes = _bytes_of_head(self.url, self.headers)
         if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse_head()
+            self._refuse(HeadTooLarge(HEAD_RULE))
 
     def _offers_upgrade(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Take a request that offers to upgrade (RFC 9110, 7.8) as one that does not.
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """A request that offers to upgrade, as one that does not (RFC 9110, 7.8).
 
-        uvicorn calls this where its parser has stopped behind such a head. It would leave out the
-        body, which Java's client, for one, sends with the first request of a connection.
+        The parser stops behind such a head. Its body, which Java's client, for one, sends with the
+        first request of a connection, is in `rest`.
         """
-        stopped, method = sys.exc_info()[1], self.parser.get_method()
-        if method == b"CONNECT" or not isinstance(stopped, HttpParserUpgrade):
-            return
         fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
-        first = b"%s %s HTTP/%s\r\n" % (
-            method,
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        rest = self._parsed[stopped.args[0] :]
-        self._unparsed = b"".join([first, *fields, b"\r\n", rest])
+        version = self.parser.get_http_version().encode()
+        first = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
         self.parser = HttpRequestParser(self)
+        return b"".join([first, *fields, b"\r\n", rest])
 
     def _watch(self, is_only_empty_lines: bool) -> None:
         """Start, stop or leave the timers, as the piece that just came calls for."""
-        if self._refused:
+        if self._reads_no_more:
             return
         is_new = self._heads_in_piece > 0 or self._receiving is not self._timed
         if is_new and not is_only_empty_lines and (self._receiving or self._timed):
@@ -176,11 +177,8 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._receiving is None:
             self.transport.close()  # a connection that never sent a byte
         else:
-            part = self._receiving.name.lower()
-            if self._receiving is Phase.BODY:
-                # So that the application can tell it from a client that left.
-                self.cycle.scope["state"][BODY_IS_LATE] = True
-            self._refuse(408, f"the request's {part} must arrive within {self._receiving.value} s")
+            part, seconds = self._receiving.name.lower(), self._receiving.value
+            self._refuse(TooLate(f"the request's {part} must arrive within {seconds} s"))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -208,39 +206,52 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._take_timer.cancel()
             self._take_timer = None
 
-    def _refuse_head(self) -> None:
-        self._refuse(431, "the request's head must have at most 32 KiB")
-
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer without the application, where it is this request's turn, and read no more."""
-        if self._refused or self.transport.is_closing():
+    def _refuse(self, refusal: RequestError) -> None:
+        """Have the application answer with `refusal` in this request's turn, and read no more."""
+        if self._reads_no_more or self.transport.is_closing():
             return
-        self._refused = True
+        self._stop_reading()
+        if self._receiving is not Phase.BODY:
+            self._enqueue_head(refusal)
+        elif self.cycle.response_complete:
+            self.transport.close()
+        else:
+            cast("Scope", self.cycle.scope)[REFUSAL] = refusal
+            self.cycle.keep_alive = False
+            self.cycle.message_event.set()
+
+    def _enqueue_head(self, refusal: RequestError) -> None:
+        """Make a request of what is known of its head."""
+        if self._receiving is None:
+            self.on_message_begin()
+        method = self.parser.get_method().decode() if self.url else ""
+        path = _path_of(self.url)
+        known = {"method": method, "path": path, "raw_path": b"", "query_string": b""}
+        scope: Scope = {**self.scope, **known, REFUSAL: refusal}
+        before: RequestResponseCycle | None = self.cycle
+        self.cycle = RequestResponseCycle(
+            scope=scope,  # type: ignore[arg-type]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _stop_reading(self) -> None:
+        """Throw away what still comes, and leave the client time to read its last answer."""
+        self._reads_no_more = True
         self._set_timer(None)
-        self.logger.warning("Refused with %d: %s", status, detail)
-        cycle: RequestResponseCycle | None = self.cycle
-        request_id = fresh_request_id()
-        if cycle is not None and self._receiving is Phase.BODY:
-            if self.pipeline or cycle.response_started:
-                self.transport.close()
-                return
-            request_id = request_id_of(list(cycle.scope["headers"]))
-            cycle.disconnected = True
-            cycle.message_event.set()
-        elif cycle is not None and not cycle.response_complete:
-            cycle.keep_alive = False  # closes the connection behind what is still to be answered
-            return
-        self.transport.write(_answer(status, detail, request_id))
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close, but first leave the client time to read.
-
-        Bytes that it still sends would reach a closed socket, which answers with a reset, and the
-        reset would take the answer from it.
-        """
-        self.transport.write_eof()
-        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.transport.lingers = True  # type: ignore[attr-defined]
 
 
 class JoiningTransport(asyncio.Transport):
@@ -253,9 +264,15 @@ class JoiningTransport(asyncio.Transport):
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._transport = transport
-        self._call_soon = loop.call_soon
+        self._loop = loop
+        self._is_closing = False
+        self.lingers = False
+        """Whether the client is left time to read before the connection is closed.
+
+        Bytes that it still sends would reach a closed socket, which answers with a reset, and the
+        reset would take the answer from it.
+        """
         self._parts: list[bytes | bytearray | memoryview] = []
-        self.is_closing = transport.is_closing  # type: ignore[method-assign]
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
@@ -264,16 +281,20 @@ class JoiningTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._parts:
-            self._call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._parts.append(data)
 
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
+    def is_closing(self) -> bool:
+        return self._is_closing or self._transport.is_closing()
 
     def close(self) -> None:
         self._flush()
-        self._transport.close()
+        if not self.lingers:
+            self._transport.close()
+        elif not self.is_closing():
+            self._is_closing = True
+            self._transport.write_eof()
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
 
     def _flush(self) -> None:
         if self._parts:
@@ -292,12 +313,10 @@ def _bytes_of_head(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
     return len(url) + sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
 
 
-def _answer(status: int, detail: str, request_id: bytes) -> bytes:
-    body = encode(Refusal(detail))
-    fields = (
-        b"content-type: application/json",
-        b"content-length: %d" % len(body),
-        b"connection: close",
-        REQUEST_ID_HEADER + b": " + request_id,
-    )
-    return STATUS_LINE[status] + b"\r\n".join(fields) + b"\r\n\r\n" + body
+def _path_of(target: bytes) -> str:
+    """As far as it came, and nothing of the query."""
+    try:
+        path = parse_url(target).path
+    except HttpParserInvalidURLError:
+        return ""
+    return unquote_to_bytes(path or b"").decode("utf-8", "replace")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import Service, running
+from tests.wires import Wire, Wires, served
 
 
 @pytest.fixture
@@ -19,3 +20,15 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     """The application as the environment's defaults make it, with a secret."""
     async with running(tmp_path) as service:
         yield service
+
+
+@pytest.fixture
+async def wires(tmp_path: Path) -> AsyncIterator[Wires]:
+    """The same, behind the server and real sockets."""
+    async with served(tmp_path) as wires:
+        yield wires
+
+
+@pytest.fixture
+async def wire(wires: Wires) -> Wire:
+    return await wires.connect()

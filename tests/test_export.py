@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import gzip
-import importlib.util
 import io
 import itertools
 import json
@@ -43,7 +42,7 @@ from service.stream import (
 )
 from tests.processes import NO_TLS, clean_environment, serving
 from tests.support import ROOT, WAIT_SECONDS, Json, Service, encode, message, running, samples
-from tests.wires import Wires, served
+from tests.wires import SERVICE_LOOP, Wires, served
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +55,7 @@ LARGE_MESSAGES = 6_000
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """The event loop that the service runs on."""
-    return "asyncio", {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    return SERVICE_LOOP
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_standard_output_is_nothing_but_sound_lines(tmp_path: Path) -> None:
     lines = parse_lines(process.output)
     assert_sound(lines)
     assert process.output.endswith(b"\n")
-    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 404]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 404, 400]
     events = [line["event"] for line in lines]
     assert events.index("listening") < events.index("request") < len(events) - 1
     assert lines[0]["event"] == lines[-1]["event"] == "server"

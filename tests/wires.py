@@ -1,17 +1,45 @@
-"""The application in this process, behind the server and real sockets."""
+"""The application in this process, behind the server and real sockets, and bytes to send it."""
 
 import contextlib
+import importlib.util
 import json
 import socket
 import struct
 from asyncio import StreamReader, StreamWriter, open_connection, sleep, wait_for
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.logs import StandardLogging
 from service.server import GracefulServer, configure, listen
-from tests.support import WAIT_SECONDS, Service, building
+from tests.support import WAIT_SECONDS, Service, building, encode, message, signature
+
+SERVICE_LOOP: tuple[str, dict[str, Any]] = (
+    "asyncio",
+    {"use_uvloop": importlib.util.find_spec("uvloop") is not None},
+)
+"""The event loop that the service runs on, as anyio has it."""
+
+BODY = encode(message())
+GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(body: bytes = BODY, *fields: str, signed_body: bytes | None = None) -> bytes:
+    """A webhook as it goes over the wire."""
+    signed_body = body if signed_body is None else signed_body
+    return (
+        head(f"X-Signature: {signature(signed_body)}", f"Content-Length: {len(body)}", *fields)
+        + body
+    )
+
+
+def head(*fields: str) -> bytes:
+    return "\r\n".join(["POST /webhook HTTP/1.1", "Host: a", *fields, "\r\n"]).encode()
+
+
+def chunked(body: bytes, size: int = 100) -> bytes:
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
 @contextlib.asynccontextmanager
@@ -72,16 +100,27 @@ class Wire:
 
     async def answer_head(self) -> "Answer":
         """The next answer without its body, as HEAD gets it."""
-        head = await wait_for(self._reader.readuntil(b"\r\n\r\n"), WAIT_SECONDS)
-        first, *fields = head.decode("ascii").strip().split("\r\n")
-        headers = {
-            name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
-        }
-        return Answer(int(first.split()[1]), headers, b"")
+        return Answer.of_head(await wait_for(self._reader.readuntil(b"\r\n\r\n"), WAIT_SECONDS))
+
+    async def answers(self) -> list["Answer"]:
+        """All that comes until the service closes the connection: answers, each of them whole."""
+        answers, rest = [], await self.rest()
+        while rest:
+            head, _, rest = rest.partition(b"\r\n\r\n")
+            answer = Answer.of_head(head)
+            length = int(answer.headers.get("content-length", 0))
+            assert len(rest) >= length
+            answers.append(answer._replace(body=rest[:length]))
+            rest = rest[length:]
+        return answers
 
     async def some(self, bytes_max: int) -> bytes:
         """What has come, or comes next."""
         return await wait_for(self._reader.read(bytes_max), WAIT_SECONDS)
+
+    def half_close(self) -> None:
+        """Say that nothing more will be sent, and go on reading."""
+        self._writer.write_eof()
 
     def stop_reading(self) -> None:
         """Leave what comes where it is."""
@@ -114,6 +153,15 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def of_head(cls, head: bytes) -> "Answer":
+        """Without a body."""
+        first, *fields = head.decode("ascii").strip().split("\r\n")
+        headers = {
+            name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
+        }
+        return cls(int(first.split()[1]), headers, b"")
 
     @property
     def detail(self) -> str:
