@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.asgi import REFUSAL
 from service.errors import BadRequest, HeadTooLarge, RequestError, TooLate
+from service.heads import expects_continue, find_fault, pick_decisive
 
 HEAD_BYTES_MAX = 32 * 1024
 HEAD_SECONDS = 10
@@ -101,13 +102,22 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._heads_in_piece += 1
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # The parser leaves white space behind a value, which is no part of it (RFC 9112, 5.1).
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
+
     def on_headers_complete(self) -> None:
+        version, decisive = self.parser.get_http_version(), pick_decisive(self.headers)
         # What came in one piece with its body is measured without it.
         if self._head_bytes > HEAD_BYTES_MAX < _bytes_of_head(self.url, self.headers):
             self._refuse(HeadTooLarge(HEAD_RULE))
+        elif fault := find_fault(version, self.url, decisive):
+            self._refuse(BadRequest(fault))
+        if self._reads_no_more:
             raise ValueError("stop parsing")
         if self._offers_upgrade():
             return
+        self.expect_100_continue = expects_continue(version, decisive)
         super().on_headers_complete()
         self._receiving = Phase.BODY
         # The application has the list it needs; what follows a chunked body is no header of ours.

@@ -456,6 +456,13 @@ async def test_expect_100_continue(wire: Wire) -> None:
     assert await statuses(wire, 2) == [200, 200]
 
 
+async def test_http_1_0_gets_no_100(wire: Wire) -> None:
+    """Which it would take for its answer (RFC 9110, 10.1.1)."""
+    request = post(BODY, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+    await wire.send(request[: -len(BODY)], BODY)
+    assert [answer.status for answer in await wire.answers()] == [200]
+
+
 async def test_a_signature_in_a_trailer_is_none(wire: Wire) -> None:
     trailer = f"0\r\nX-Signature: {signature(BODY)}\r\n\r\n".encode()
     body = chunked(BODY).removesuffix(b"0\r\n\r\n") + trailer
