@@ -56,6 +56,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._receiving: Phase | None = None
         self._heads_in_piece = 0
         self._head_bytes = 0
+        self._framing_bytes = 0
         self._timed: Phase | None = None
         self._timer: TimerHandle | None = None
         self._take_timer: TimerHandle | None = None
@@ -88,6 +89,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         was_between_requests = self._receiving is None
         self._heads_in_piece = 0
         self._head_bytes += len(data)
+        self._framing_bytes += len(data)
         while data:
             data = self._parse(data)
         if self._receiving is Phase.HEAD:
@@ -95,6 +97,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._bound_head(has_whole_piece=self._heads_in_piece == was_between_requests)
         else:
             self._head_bytes = 0
+            self._bound_framing()
         self._watch(is_only_empty_lines=was_between_requests and not self._heads_in_piece)
 
     def on_message_begin(self) -> None:
@@ -120,8 +123,13 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.expect_100_continue = expects_continue(version, decisive)
         super().on_headers_complete()
         self._receiving = Phase.BODY
+        self._framing_bytes = 0
         # The application has the list it needs; what follows a chunked body is no header of ours.
         self.headers = NoTrailers()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._receiving = None
@@ -144,6 +152,11 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._head_bytes = _bytes_of_head(self.url, self.headers)
         if self._head_bytes > HEAD_BYTES_MAX:
             self._refuse(HeadTooLarge(HEAD_RULE))
+
+    def _bound_framing(self) -> None:
+        # The parser holds a trailer until it is whole, and copies it with each piece.
+        if self._receiving is Phase.BODY and self._framing_bytes > HEAD_BYTES_MAX:
+            self._refuse(HeadTooLarge("what is around a body's chunks must have at most 32 KiB"))
 
     def _offers_upgrade(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"

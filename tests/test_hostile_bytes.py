@@ -258,6 +258,26 @@ async def test_100_000_fields_are_too_many(wires: Wires) -> None:
     assert await ids(wires) == []
 
 
+@pytest.mark.parametrize(
+    ("begin", "more", "end"),
+    [
+        pytest.param(b"0\r\nX-A: ", b"a" * 2_048, b"\r\n\r\n", id="a trailer"),
+        pytest.param(b"0\r\n", b"X-A: a\r\n" * 256, b"\r\n", id="trailers"),
+        pytest.param(b"0;a=", b"a" * 2_048, b"\r\n\r\n", id="the extension of a chunk"),
+        pytest.param(b"", b"0" * 2_048, b"\r\n\r\n", id="the size of a chunk"),
+    ],
+)
+async def test_what_is_around_chunks_has_a_bound(
+    wires: Wires, begin: bytes, more: bytes, end: bytes
+) -> None:
+    """The parser holds a trailer until it is whole, and copies it again with every piece."""
+    pieces = [more] * (HEAD_BYTES_MAX // len(more) - 1)
+    for last, status in (([end], 401), ([more] * 512, 431)):
+        start = head(CHUNKED, "Connection: close") + begin
+        answers = await exchange(wires, start, *pieces, *last)
+        assert [answer.status for answer in answers] == [status]
+
+
 # What is told of a refusal
 
 
