@@ -74,6 +74,16 @@ class DeadlineProtocol(HttpToolsProtocol):
             running.disconnected = True
             running.message_event.set()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what came whole, also where the client closes its side behind it."""
+        cycles = [self._running, *(cycle for cycle, _ in reversed(self.pipeline))]
+        awaited = [cycle for cycle in cycles if cycle is not None and _will_be_answered(cycle)]
+        if awaited:
+            awaited[-1].keep_alive = False  # closes the connection behind its answer
+            self._set_timer(None)
+            self.transport.lingers = False  # type: ignore[attr-defined] # nothing more comes
+        return bool(awaited)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._expect_taking(sys.maxsize, 0)
@@ -343,3 +353,7 @@ def _path_of(target: bytes) -> str:
     except HttpParserInvalidURLError:
         return ""
     return unquote_to_bytes(path or b"").decode("utf-8", "replace")
+
+
+def _will_be_answered(cycle: RequestResponseCycle) -> bool:
+    return not cycle.response_complete and (not cycle.more_body or REFUSAL in cycle.scope)

@@ -556,6 +556,40 @@ async def test_a_client_that_leaves_before_the_answer(wires: Wires) -> None:
     assert b"ERROR" not in wires.service.log_output()
 
 
+@pytest.mark.parametrize("behind", [b"", GET[:20], post()[:-1]], ids=["", "a head", "a body"])
+async def test_a_client_that_closes_its_side_gets_its_answers(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, behind: bytes
+) -> None:
+    """As `nc -N` does. What it has begun behind them has no end, and no answer."""
+    delay(monkeypatch, 0.05)
+    await wire.send(GET + post() + post() + behind)
+    wire.half_close()
+    assert [answer.status for answer in await wire.answers()] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("part", [b"", GET[:20], post()[:-1], GET + post()[:20]], ids=len)
+async def test_a_client_that_closes_its_side_is_not_waited_for(wires: Wires, part: bytes) -> None:
+    wire = await wires.connect()
+    await wire.send(part)
+    wire.half_close()
+    assert [answer.status for answer in await wire.answers()] == [200] * part.startswith(GET)
+    assert (await scrape(wires))['webhook_requests_total{result="created"}'] == 0
+    assert b"ERROR" not in wires.service.log_output()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"garbage\r\n\r\n", head("Transfer-Encoding: chunked") + b"x\r\n"],
+    ids=["in a head", "in a body"],
+)
+async def test_a_client_that_closes_its_side_is_told_why_it_is_refused(
+    wire: Wire, garbage: bytes
+) -> None:
+    await wire.send(post() + garbage)
+    wire.half_close()
+    assert [answer.status for answer in await wire.answers()] == [200, 400]
+
+
 async def test_a_body_cut_by_a_reset(wires: Wires, wire: Wire) -> None:
     await wire.send(post()[:-1])
     wire.reset()
