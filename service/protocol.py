@@ -14,7 +14,7 @@ from httptools import (
     HttpRequestParser,
     parse_url,
 )
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.asgi import REFUSAL
@@ -215,7 +215,26 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if cycle.waiting_for_100_continue:
+            app = self._closing_unless_continued(cycle, app)
         super()._start_asgi_task(cycle, app)
+
+    def _closing_unless_continued(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
+        """Close behind an answer that comes before the 100 that the client waits for.
+
+        It may then leave out the body, or send it: nobody could tell what comes next.
+        """
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_and_close(message: Message) -> None:
+                if cycle.waiting_for_100_continue and cycle.more_body:
+                    cycle.keep_alive = False
+                    self._stop_reading()
+                await send(message)
+
+            await app(scope, receive, send_and_close)
+
+        return serve
 
     def _expect_taking(self, bytes_before: int, deadline: float) -> None:
         """Cut the connection when the bytes that wait for the client do not become fewer in time.

@@ -463,6 +463,19 @@ async def test_http_1_0_gets_no_100(wire: Wire) -> None:
     assert [answer.status for answer in await wire.answers()] == [200]
 
 
+@pytest.mark.parametrize("body", [b"", GET], ids=["leaves it out", "sends it"])
+async def test_behind_an_answer_before_the_100_nothing_is_read(narrow: Wires, body: bytes) -> None:
+    """The client may leave out the body, or send it: what comes next could be either."""
+    wire = await narrow.connect()
+    await wire.send(head(f"Content-Length: {len(BODY) + 1}", "Expect: 100-continue"))
+    answer = await wire.answer()
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    await wire.send(body + post())
+    assert await wire.answers() == []
+    await wait_for_status(narrow, 413)
+    assert (await scrape(narrow))['webhook_requests_total{result="created"}'] == 0
+
+
 async def test_a_signature_in_a_trailer_is_none(wire: Wire) -> None:
     trailer = f"0\r\nX-Signature: {signature(BODY)}\r\n\r\n".encode()
     body = chunked(BODY).removesuffix(b"0\r\n\r\n") + trailer
