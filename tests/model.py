@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from service.store.port import Filter, Position, Row, Totals
+from tests.strategies import rfc3339
+from tests.support import Json
 
 
 class Model(NamedTuple):
@@ -53,3 +56,29 @@ def is_match(row: Row, chosen: Filter) -> bool:
         and chosen.since <= row.ts < chosen.until
         and (not chosen.q_folded or chosen.q_folded in (row.text or "").casefold())
     )
+
+
+def show(row: Row) -> Json:
+    """A row as GET /messages shows it."""
+    message_id, sender, recipient, ts, text = row
+    shown = {"message_id": message_id, "from": sender, "to": recipient}
+    return shown | {"ts": show_instant(ts), "text": text}
+
+
+def show_instant(ts: int) -> str:
+    seconds, fraction = divmod(ts, 1_000_000)
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds, microseconds=fraction)  # noqa: DTZ001
+    return rfc3339(moment)
+
+
+def show_stats(totals: Totals) -> Json:
+    """What GET /stats must answer."""
+    return {
+        "total_messages": totals.messages,
+        "senders_count": totals.senders,
+        "messages_per_sender": [
+            {"from": sender, "count": count} for sender, count in totals.top_senders
+        ],
+        "first_message_ts": None if totals.first_ts is None else show_instant(totals.first_ts),
+        "last_message_ts": None if totals.last_ts is None else show_instant(totals.last_ts),
+    }

@@ -10,7 +10,8 @@ import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,8 +25,8 @@ from service.errors import InvalidMessage, InvalidParameter
 from service.routes.messages import decode_cursor, encode_cursor, parse_query
 from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
 from service.store import sqlite_index
-from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row
-from tests.model import Model
+from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from tests.model import Model, show, show_stats
 from tests.strategies import (
     Question,
     Sent,
@@ -39,6 +40,7 @@ from tests.strategies import (
     texts_with_cases,
 )
 from tests.support import Json, Service, running
+from tests.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 
 finding_the_smallest_failure_takes_minutes = pytest.mark.timeout(600)
 
@@ -79,10 +81,10 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
             await deliver(service, group)
             if number == indexed:
                 await service.app._store.index_all()
-        assert await get(service, "/stats") == stats(model)
+        assert await get(service, "/stats") == show_stats(model.totals())
         for question in [Question(), *asked]:
-            await check_a_walk_by_cursor(service, model, question)
-            await check_a_walk_by_offset(service, model, question)
+            await check_a_walk_by_cursor(partial(get, service), model, question)
+            await check_a_walk_by_offset(partial(get, service), model, question)
 
     with_service(check)
 
@@ -271,61 +273,3 @@ async def get(service: Service, path: str) -> Json:
 async def everything(service: Service) -> dict[str, Json]:
     page = await get(service, "/messages?limit=100")
     return {content["message_id"]: content for content in page["data"]}
-
-
-async def check_a_walk_by_cursor(service: Service, model: Model, question: Question) -> None:
-    expected = [show(row) for row in model.matching(question.chosen())]
-    page = await get(service, question.url())
-    for start in range(0, max(len(expected), 1), question.limit):
-        check_page(page, expected, question, start, shown_offset=0)
-        if page["next"] is not None:
-            page = await get(service, question.url(cursor=page["next"]))
-
-
-async def check_a_walk_by_offset(service: Service, model: Model, question: Question) -> None:
-    expected = [show(row) for row in model.matching(question.chosen())]
-    for start in range(0, len(expected) + question.limit + 1, question.limit):
-        page = await get(service, question.url(offset=start))
-        check_page(page, expected, question, start, shown_offset=start)
-    if len(expected) > 1 + question.limit:
-        page = await get(service, question.url(offset=1))
-        page = await get(service, question.url(cursor=page["next"]))
-        check_page(page, expected, question, 1 + question.limit, shown_offset=0)
-
-
-def check_page(
-    page: Json, expected: list[Json], question: Question, start: int, shown_offset: int
-) -> None:
-    """That `page` is the part of `expected` that begins at `start`."""
-    end = start + question.limit
-    assert page["data"] == expected[start:end]
-    assert page["total"] == (len(expected) if question.wants_total else None)
-    assert (page["limit"], page["offset"]) == (question.limit, shown_offset)
-    assert (page["next"] is None) == (end >= len(expected))
-
-
-def show(row: Row) -> Json:
-    """A row as GET /messages shows it."""
-    message_id, sender, recipient, ts, text = row
-    shown = {"message_id": message_id, "from": sender, "to": recipient}
-    return shown | {"ts": show_instant(ts), "text": text}
-
-
-def show_instant(ts: int) -> str:
-    seconds, fraction = divmod(ts, 1_000_000)
-    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds, microseconds=fraction)  # noqa: DTZ001
-    return rfc3339(moment)
-
-
-def stats(model: Model) -> Json:
-    """What GET /stats must answer."""
-    totals = model.totals()
-    return {
-        "total_messages": totals.messages,
-        "senders_count": totals.senders,
-        "messages_per_sender": [
-            {"from": sender, "count": count} for sender, count in totals.top_senders
-        ],
-        "first_message_ts": None if totals.first_ts is None else show_instant(totals.first_ts),
-        "last_message_ts": None if totals.last_ts is None else show_instant(totals.last_ts),
-    }
