@@ -49,16 +49,16 @@ class Application:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        self._metrics = Metrics(PATHS)
-        self._metrics.watch_log(lambda: log.lines_dropped)
-        self._metrics.watch_database(settings.database_path, describe_driver())
+        self.metrics = Metrics(PATHS)
+        self.metrics.watch_log(lambda: log.lines_dropped)
+        self.metrics.watch_database(settings.database_path, describe_driver())
         self._store = SqliteStore(
             settings.database_path, timeout_seconds=settings.query_timeout_seconds
         )
-        self._metrics.watch_index(self._store.messages_behind)
-        self._ingest = GroupCommit(self._store, self._metrics, log, settings.queue_messages_max)
+        self.metrics.watch_index(self._store.messages_behind)
+        self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
-        self._serve = RequestObserver(router, log, self._metrics)
+        self._serve = RequestObserver(router, log, self.metrics)
         self.start_error: StartError | None = None
         """Why the lifespan did not start."""
 
@@ -70,7 +70,7 @@ class Application:
 
     def _routes(self) -> list[ExactRoute]:
         settings, store = self._settings, self._store
-        webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self._metrics)
+        webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self.metrics)
         ready = Ready(store, has_secret=bool(settings.secrets))
         routes = [
             ExactRoute("/webhook", webhook, methods=["POST"]),
@@ -79,7 +79,7 @@ class Application:
             ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
             ExactRoute("/health/live", Live(), methods=["GET"]),
             ExactRoute("/health/ready", ready, methods=["GET"]),
-            ExactRoute("/metrics", self._protect(Exposition(self._metrics)), methods=["GET"]),
+            ExactRoute("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
             ExactRoute("/docs", Docs(), methods=["GET"]),
         ]
         document = Document(lambda: describe(routes, settings.body_bytes_max))

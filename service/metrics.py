@@ -70,6 +70,7 @@ class Metrics:
         self._request_seconds: dict[tuple[str, str], Histogram] = {}
         self.webhook_results = dict.fromkeys(WEBHOOK_RESULTS, 0)
         self.conflicts = 0
+        self.connections_refused = 0
         self.batch_messages = Histogram(BATCH_MESSAGES)
         self.commit_seconds = Histogram(COMMIT_SECONDS)
         self.registry = registry = CollectorRegistry()
@@ -82,6 +83,9 @@ class Metrics:
             "index_lag_messages",
             "Messages that are stored and found, and not in the index yet: reads look through them",
             registry=registry,
+        )
+        self._connections = Gauge(
+            "http_connections", "Connections that are open", registry=registry
         )
         self._database_bytes = Gauge(
             "database_bytes",
@@ -115,6 +119,10 @@ class Metrics:
     def watch_index(self, messages_behind: Callable[[], int]) -> None:
         """Read the gauge of messages that are not indexed where they are indexed."""
         self._index_lag.set_function(messages_behind)
+
+    def watch_connections(self, connections_open: Callable[[], int]) -> None:
+        """Read the gauge of connections where they are kept."""
+        self._connections.set_function(connections_open)
 
     def watch_log(self, lines_dropped: Callable[[], int]) -> None:
         """Read the count of lost log lines where they are lost."""
@@ -153,6 +161,11 @@ class Metrics:
         )
         self.commit_seconds.add_to(commits)
         yield commits
+        yield CounterMetricFamily(
+            "http_connections_refused",
+            "Connections answered 503 because too many were open",
+            value=self.connections_refused,
+        )
         yield CounterMetricFamily(
             "log_lines_dropped",
             "Log lines lost because standard output was not read",

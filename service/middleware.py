@@ -79,6 +79,11 @@ def _request_id_of(headers: Headers) -> bytes:
             if _sane_request_id(value):
                 return bytes(value)
             break
+    return fresh_request_id()
+
+
+def fresh_request_id() -> bytes:
+    """A request id that no other request has, of this process or another."""
     return b"%s-%x" % (PROCESS_ID, next(_request_numbers))
 
 

@@ -5,12 +5,14 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
 
 from service.app import Application
-from service.errors import SettingsError, StartError
+from service.errors import StartError
+from service.listener import Listener, allow_connections, bind
 from service.logs import Log, StandardLogging
 from service.protocol import DeadlineProtocol
 from service.settings import Settings
@@ -21,14 +23,6 @@ KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 7
 """How long a stop waits for requests under way: with what closing takes, it stays within 10 s."""
 
-UNSENT_BYTES = 128 * 1024
-"""How much of an answer the system holds for a client, besides what is on its way to it.
-
-Without this it holds megabytes, and says that there is room for more when a third of them is gone:
-a slow client would look like one that takes nothing.
-"""
-
-BACKLOG_CONNECTIONS = 2048
 SWITCH_SECONDS = 0.001
 GC_ALLOCATIONS = 20_000
 
@@ -36,9 +30,9 @@ GC_ALLOCATIONS = 20_000
 class GracefulServer(uvicorn.Server):
     """Ends with the code 0 after SIGTERM and SIGINT, and drains the store whatever the signals."""
 
-    def __init__(self, config: uvicorn.Config, log: Log) -> None:
+    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
         super().__init__(config)
-        self._log = log
+        self._listener = listener
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -47,12 +41,11 @@ class GracefulServer(uvicorn.Server):
         await self._serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listening in sockets or []:
-            host, port = listening.getsockname()[:2]
-            self._log.info("listening", host=host, port=port)
+        await super().startup(sockets=[])
+        self._listener.open(self._create_protocol, self.server_state.connections)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._listener.close()
         await super().shutdown(sockets)
         if self.force_exit:
             # A second Ctrl-C stops the waiting for clients; what they were promised is kept.
@@ -62,19 +55,25 @@ class GracefulServer(uvicorn.Server):
             connection.transport.abort()
         await asyncio.sleep(0)
 
+    def _create_protocol(self) -> asyncio.Protocol:
+        return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)
+
 
 def serve(settings: Settings) -> None:
     """Run the service until a signal ends it; raises StartError when it does not start."""
     log = Log(settings.log_level)
     try:
+        connections_max = allow_connections()
         app = Application(settings, log)
-        server = GracefulServer(configure(app), log)
+        config = configure(app)
         _prepare_interpreter()
         with (
             StandardLogging.installed(log),
-            asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
+            asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
         ):
-            _run(runner, server, app, listen(settings.host, settings.port))
+            sockets = bind(settings.host, settings.port)
+            listener = Listener(sockets, connections_max, app.metrics, log)
+            _run(runner, GracefulServer(config, listener), app, sockets)
     finally:
         log.close()
 
@@ -103,51 +102,20 @@ def configure(app: Any) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        backlog=BACKLOG_CONNECTIONS,
     )
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of `host`; raises StartError where that can't be.
-
-    They are bound before the database is opened, so that a second start on the same port fails
-    early, and listen after it, so that nobody is let in too soon.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise SettingsError(
-            f"HOST must be a host name or an IP address of this machine: {error.strerror}"
-        ) from error
-    # One port chosen by the system can't be had on two addresses.
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
-    return [_bind(family, address) for family, address in (addresses if port else addresses[:1])]
-
-
 def _run(
-    runner: asyncio.Runner, server: GracefulServer, app: Application, sockets: list[socket.socket]
+    runner: asyncio.Runner,
+    server: GracefulServer,
+    app: Application,
+    sockets: Sequence[socket.socket],
 ) -> None:
     try:
-        runner.run(server.serve(sockets))
+        runner.run(server.serve())
     except SystemExit as error:
         # uvicorn's way to say that the lifespan did not start.
         raise app.start_error or StartError("the service did not start") from error
     finally:
         for bound in sockets:
             bound.close()
-
-
-def _bind(family: int, address: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
-        raise StartError(
-            f"HOST and PORT: can't listen on {address[0]} port {address[1]}: {error.strerror}"
-        ) from error
-    return bound

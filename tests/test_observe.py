@@ -176,6 +176,8 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
         "ingest_queue_messages": ("gauge", set()),
         "index_lag_messages": ("gauge", set()),
         "webhook_conflicts": ("counter", set()),
+        "http_connections": ("gauge", set()),
+        "http_connections_refused": ("counter", set()),
         "log_lines_dropped": ("counter", set()),
         "database_bytes": ("gauge", {"file"}),
         "service_build_info": ("gauge", {"version", "python", "database"}),
@@ -188,6 +190,7 @@ async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
         assert metrics[f'webhook_requests_total{{result="{result}"}}'] == 0
     for name in (
         "webhook_conflicts_total",
+        "http_connections_refused_total",
         "log_lines_dropped_total",
         "ingest_queue_messages",
         "index_lag_messages",

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from service.listener import CONNECTIONS_MAX, Listener, bind
 from service.logs import StandardLogging
-from service.server import GracefulServer, configure, listen
+from service.server import GracefulServer, configure
 from tests.support import WAIT_SECONDS, Service, building, encode, message, signature
 
 SERVICE_LOOP: tuple[str, dict[str, Any]] = (
@@ -43,21 +44,25 @@ def chunked(body: bytes, size: int = 100) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path, **environment: str) -> AsyncIterator["Wires"]:
+async def served(
+    folder: Path, connections_max: int = CONNECTIONS_MAX, **environment: str
+) -> AsyncIterator["Wires"]:
     """The application in this process, behind the server and a real socket."""
     async with building(folder, environment) as service:
-        server = GracefulServer(configure(service.app), service.log)
+        sockets = bind("127.0.0.1", 0)
+        port = sockets[0].getsockname()[1]
+        listener = Listener(sockets, connections_max, service.app.metrics, service.log)
+        server = GracefulServer(configure(service.app), listener)
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
-        sockets = listen("127.0.0.1", 0)
-        wires = Wires(service, sockets[0].getsockname()[1])
+        wires = Wires(service, port)
         with StandardLogging.installed(service.log):
-            await server.startup(sockets)
+            await server.startup()
             try:
                 yield wires
             finally:
                 await wires.leave()
-                await server.shutdown(sockets)
+                await server.shutdown()
 
 
 class Wires:

@@ -1,0 +1,228 @@
+"""Where connections come in: as many as the service can hold, and a clear answer for the others.
+
+Left to itself, uvloop accepts one connection in a turn of the event loop. Under full load a turn
+takes a tenth of a second, and whoever has no connection yet would wait for many seconds.
+"""
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any
+
+from service.errors import SettingsError, StartError
+from service.logs import Log
+from service.metrics import Metrics
+from service.middleware import REQUEST_ID_HEADER, fresh_request_id
+from service.protocol import LINGER_SECONDS
+from service.schemas import Refusal, encode
+
+CONNECTIONS_MAX = 8_000
+"""With a message each that waits for its commit they take 120 MiB."""
+
+DESCRIPTORS_RESERVED = 128
+"""Open files that are no connections: at most 60 of the database, and those that are refused."""
+
+REFUSALS_MAX = 50
+"""So many that are refused are waited for at a time, until their requests begin to arrive."""
+
+BACKLOG_CONNECTIONS = 2048
+ACCEPTS_A_TURN = 128
+PAUSE_SECONDS = 0.5
+REPORT_SECONDS = 10
+REQUEST_BYTES = 64 * 1024
+
+REFUSED = b"HTTP/1.1 503 Service Unavailable\r\n"
+
+UNSENT_BYTES = 128 * 1024
+"""How much of an answer the system holds for a client, besides what is on its way to it.
+
+Without this it holds megabytes, and says that there is room for more when a third of them is gone:
+a slow client would look like one that takes nothing.
+"""
+
+
+class Listener:
+    """Accepts connections on bound sockets, from `open` to `close`, up to a number of them."""
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], connections_max: int, metrics: Metrics, log: Log
+    ) -> None:
+        self._sockets = sockets
+        self._connections_max = connections_max
+        self._metrics = metrics
+        self._log = log
+        self._refusals = Refusals(metrics, log)
+        self._arriving: set[asyncio.Task[Any]] = set()
+
+    def open(
+        self, create_protocol: Callable[[], asyncio.Protocol], connections: Collection[Any]
+    ) -> None:
+        """Listen; `connections` are those that are open, each of which has made a protocol."""
+        self._create_protocol = create_protocol
+        self._connections = connections
+        self._metrics.watch_connections(connections.__len__)
+        self._loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            listening.setblocking(False)
+            listening.listen(BACKLOG_CONNECTIONS)
+            self._resume(listening)
+            host, port = listening.getsockname()[:2]
+            self._log.info("listening", host=host, port=port)
+
+    async def close(self) -> None:
+        """Accept no more, and return when all who were accepted are among the connections."""
+        for listening in self._sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self._refusals.close()
+        await asyncio.gather(*self._arriving, return_exceptions=True)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                accepted, _ = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                # The system has no room (EMFILE, ENFILE, ENOBUFS, ENOMEM); it may soon have.
+                self._log.error("accept_failed", reason=error.strerror)
+                self._loop.remove_reader(listening)
+                self._loop.call_later(PAUSE_SECONDS, self._resume, listening)
+                return
+            accepted.setblocking(False)
+            if len(self._connections) + len(self._arriving) < self._connections_max:
+                self._take(accepted)
+            else:
+                self._refusals.refuse(accepted)
+
+    def _take(self, accepted: socket.socket) -> None:
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._create_protocol, accepted)
+        )
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+
+class Refusals:
+    """Answers connections that are too many, and closes them: nothing of them is looked at."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._reported_at = float("-inf")
+
+    def refuse(self, accepted: socket.socket) -> None:
+        """Answer 503 when its request begins to arrive, which it mostly has.
+
+        Closing a connection whose bytes were not read resets it, which can take the answer from
+        the client.
+        """
+        self._metrics.connections_refused += 1
+        self._report()
+        if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(accepted, self._end, accepted)
+            self._waiting[accepted] = loop.call_later(LINGER_SECONDS, self._end, accepted)
+        else:
+            _answer_and_close(accepted)
+
+    def close(self) -> None:
+        """Wait for none of them any longer."""
+        for accepted in list(self._waiting):
+            self._end(accepted)
+
+    def _end(self, accepted: socket.socket) -> None:
+        self._waiting.pop(accepted).cancel()
+        asyncio.get_running_loop().remove_reader(accepted)
+        _has_begun(accepted)
+        _answer_and_close(accepted)
+
+    def _report(self) -> None:
+        """Write a line, but not one for each of thousands."""
+        now = time.monotonic()
+        if now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self._log.warning("connections_refused", total=self._metrics.connections_refused)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to every address of `host`; raises StartError where that can't be.
+
+    They are bound before the database is opened, so that a second start on the same port fails
+    early, and listen after it, so that nobody is let in too soon.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise SettingsError(
+            f"HOST must be a host name or an IP address of this machine: {error.strerror}"
+        ) from error
+    # One port chosen by the system can't be had on two addresses.
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    return [_bind(family, address) for family, address in (addresses if port else addresses[:1])]
+
+
+def allow_connections() -> int:
+    """How many connections this process may hold at a time, the limit on open files raised.
+
+    Raises StartError where that leaves none: the soft limit is raised as far as it takes, the hard
+    one is the system's word.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + DESCRIPTORS_RESERVED
+    if resource.RLIM_INFINITY != soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    if soft <= DESCRIPTORS_RESERVED:
+        raise StartError(
+            f"the limit on open files is {soft}, and the service needs more than that (ulimit -n)"
+        )
+    return min(CONNECTIONS_MAX, soft - DESCRIPTORS_RESERVED)
+
+
+def _bind(family: int, address: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise StartError(
+            f"HOST and PORT: can't listen on {address[0]} port {address[1]}: {error.strerror}"
+        ) from error
+    return bound
+
+
+def _has_begun(accepted: socket.socket) -> bool:
+    """Read, and forget, what of the request has come; whether that is anything."""
+    with suppress(OSError):
+        return bool(accepted.recv(REQUEST_BYTES))
+    return False
+
+
+def _answer_and_close(accepted: socket.socket) -> None:
+    body = encode(Refusal("too many connections are open"))
+    fields = (
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"connection: close",
+        b"retry-after: 1",
+        REQUEST_ID_HEADER + b": " + fresh_request_id(),
+    )
+    with accepted, suppress(OSError):
+        accepted.send(REFUSED + b"\r\n".join(fields) + b"\r\n\r\n" + body)
