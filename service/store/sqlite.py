@@ -59,10 +59,12 @@ class SqliteStore:
         writes = Options(f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS)
         reads = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS, index_uri)
         self._writer = Pool(1, writes, queries)
-        self._checkpoints = Checkpoints(writes, queries, self._writer, self._reopen)
         self._reads = reads
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
+        # Searches wait first: they take the longest, and all other reads go on meanwhile.
+        readers = (self._searchers, self._readers)
+        self._checkpoints = Checkpoints(writes, queries, self._writer, readers, self._reopen)
         self._indexer = Indexer(path, folder, queries)
 
     async def open(self) -> None:

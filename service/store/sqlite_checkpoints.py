@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 from service.store.port import DiskFailed, StoreError
 from service.store.queries import Queries
@@ -14,6 +14,9 @@ PASSES_MAX = 8
 FRAMES_LEFT = 500
 """So few frames the writer moves itself, between two commits, without delaying the next much."""
 
+LOG_FRAMES_MAX = 16_000
+"""A longer log (of 4 KiB a frame) has been kept by reads from beginning anew: they have to wait."""
+
 
 class Checkpoints:
     """Moves what the writer has committed. `start` it, `notify` it, `close` it."""
@@ -23,11 +26,16 @@ class Checkpoints:
         options: Options,
         queries: Queries,
         writer: Pool,
+        readers: Sequence[Pool],
         reopen: Callable[[], Awaitable[None]],
     ) -> None:
-        """`reopen` closes every connection, this one too, so that nothing is moved meanwhile."""
+        """`readers` are made to wait in this order, where there is no other way.
+
+        `reopen` closes every connection, this one too, so that nothing is moved meanwhile.
+        """
         self._queries = queries
         self._writer = writer
+        self._readers = readers
         self._reopen = reopen
         self._pool = Pool(1, options._replace(is_background=True), queries)
         self._is_log_growing = asyncio.Event()
@@ -90,17 +98,23 @@ class Checkpoints:
         """Each pass leaves fewer frames behind, those that came during it.
 
         When they are few, the writer moves them between two commits: then the log is empty for a
-        moment, and begins anew.
+        moment, and begins anew. A read keeps it from that as long as it lasts, and reads that
+        overlap do for ever.
         """
         moved_before = 0
         for _ in range(PASSES_MAX):
-            moved = await self._pool.run(self._checkpoint)
+            _, moved = await self._pool.run(self._checkpoint)
             if moved - moved_before <= FRAMES_LEFT:
                 break
             moved_before = moved
-        await self._writer.run(self._checkpoint)
+        frames, _ = await self._writer.run(self._checkpoint)
+        if frames > LOG_FRAMES_MAX:
+            async with AsyncExitStack() as pauses:
+                for pool in self._readers:
+                    await pauses.enter_async_context(pool.paused())
+                await self._writer.run(self._checkpoint)
 
-    def _checkpoint(self, connection: sqlite3.Connection) -> int:
-        """Move frames; gives how many of the log's have been moved in all."""
-        _, _, moved = connection.execute(self._queries.checkpoint).fetchone()
-        return int(moved)
+    def _checkpoint(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """Move frames; gives how many the log has, and how many of them have been moved."""
+        _, frames, moved = connection.execute(self._queries.checkpoint).fetchone()
+        return int(frames), int(moved)

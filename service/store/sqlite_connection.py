@@ -100,6 +100,8 @@ class Pool:
         # Not a queue: who gives a connection back and asks again at once would take it again, and
         # whoever waits for it would wait as long as there is load.
         self._turns = asyncio.Semaphore(size)
+        self._is_open = asyncio.Event()
+        self._is_open.set()
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Call `function` with a connection that nobody else uses; raises StoreError."""
@@ -129,11 +131,21 @@ class Pool:
             pass
 
     @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Inside, no connection is in use; who wants one, or waited for one before, waits."""
+        self._is_open.clear()
+        try:
+            async with AsyncExitStack() as turns:
+                for _ in range(self._size):
+                    await turns.enter_async_context(self._turns)
+                yield
+        finally:
+            self._is_open.set()
+
+    @asynccontextmanager
     async def emptied(self) -> AsyncIterator[None]:
         """As `close`; inside the `async with` none is opened, and who needs one waits."""
-        async with AsyncExitStack() as turns:
-            for _ in range(self._size):
-                await turns.enter_async_context(self._turns)
+        async with self.paused():
             for place, connection in enumerate(self._idle):
                 if connection is not None:
                     self._idle[place] = None
@@ -141,8 +153,18 @@ class Pool:
             yield
 
     @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        while True:
+            await self._is_open.wait()
+            async with self._turns:
+                if self._is_open.is_set():
+                    yield
+                    return
+            # A pause began meanwhile, and comes first.
+
+    @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
-        async with self._turns:
+        async with self._turn():
             connection = self._idle.pop()
             try:
                 if connection is None:

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store import sqlite_connection
+from service.store import sqlite_checkpoints, sqlite_connection
 from service.store.port import DiskFailed, Filter, Outcome, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
+from service.store.sqlite_reads import Reads
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
 
@@ -27,6 +29,9 @@ pytestmark = pytest.mark.anyio
 NOBODY = 65_534
 READ_BACK = {"WAL": "wal", "FULL": 2, "MEMORY": 2, "OFF": 0}
 """How SQLite answers for a word of connection.sql; a number is answered as it is."""
+
+FRAME_BYTES = 4_096 + 24
+"""Of a write-ahead log: a page and what says which (sqlite.org/fileformat.html#walformat)."""
 
 SETTINGS = dict(
     re.findall(
@@ -399,3 +404,34 @@ class FailingDisk:
         await self.is_back.wait()
         await self._reopen()
         self.is_open.set()
+
+
+# Reads that never leave the log alone
+
+
+async def test_reads_that_overlap_for_ever_do_not_make_the_log_grow_for_ever(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """50 searches at a time, each of which holds a snapshot, while messages arrive."""
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_checkpoints, "LOG_FRAMES_MAX", log_frames_max := 100)
+    count, is_over = Reads.count, asyncio.Event()
+
+    def count_slowly(reads: Reads) -> int:
+        time.sleep(0.02)
+        return count(reads)
+
+    async def search() -> None:
+        while not is_over.is_set():
+            await store.page_and_count(Filter(q_folded="hello"), None, 0, 1)
+
+    monkeypatch.setattr(Reads, "count", count_slowly)
+    searches = [asyncio.create_task(search()) for _ in range(50)]
+    log_bytes = []
+    for batch in range(80):
+        await store.insert([message(f"{n}-{batch}") for n in range(50)])
+        log_bytes.append((tmp_path / "store.db-wal").stat().st_size)
+        await asyncio.sleep(0.02)
+    is_over.set()
+    await asyncio.gather(*searches)
+    assert max(log_bytes) < 4 * log_frames_max * FRAME_BYTES
