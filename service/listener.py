@@ -16,11 +16,11 @@ from service.errors import SettingsError, StartError
 from service.logs import Log
 from service.metrics import Metrics
 from service.middleware import REQUEST_ID_HEADER, fresh_request_id
-from service.protocol import LINGER_SECONDS
+from service.protocol import LINGER_SECONDS, DeadlineProtocol
 from service.schemas import Refusal, encode
 
-CONNECTIONS_MAX = 8_000
-"""With a message each that waits for its commit they take 120 MiB."""
+CONNECTIONS_MAX = 5_000
+"""With a message each that waits for its commit they take 75 MiB, and about half a second of it."""
 
 DESCRIPTORS_RESERVED = 128
 """Open files that are no connections: at most 60 of the database, and those that are refused."""
@@ -28,9 +28,13 @@ DESCRIPTORS_RESERVED = 128
 REFUSALS_MAX = 50
 """So many that are refused are waited for at a time, until their requests begin to arrive."""
 
+IDLE_SECONDS = 5
+"""Who has been idle so long makes room for others, where there is none left."""
+
 BACKLOG_CONNECTIONS = 2048
-ACCEPTS_A_TURN = 128
+ACCEPTS_A_TURN = 256
 PAUSE_SECONDS = 0.5
+SWEEP_SECONDS = 0.5
 REPORT_SECONDS = 10
 REQUEST_BYTES = 64 * 1024
 
@@ -55,12 +59,13 @@ class Listener:
         self._metrics = metrics
         self._log = log
         self._refusals = Refusals(metrics, log)
-        self._arriving: set[asyncio.Task[Any]] = set()
+        self._swept_at = float("-inf")
+        self._arriving: dict[DeadlineProtocol, asyncio.Task[Any]] = {}
 
     def open(
-        self, create_protocol: Callable[[], asyncio.Protocol], connections: Collection[Any]
+        self, create_protocol: Callable[[], DeadlineProtocol], connections: Collection[Any]
     ) -> None:
-        """Listen; `connections` are those that are open, each of which has made a protocol."""
+        """Listen; `connections` are the protocols of those that are open."""
         self._create_protocol = create_protocol
         self._connections = connections
         self._metrics.watch_connections(connections.__len__)
@@ -78,13 +83,14 @@ class Listener:
             self._loop.remove_reader(listening)
             listening.close()
         self._refusals.close()
-        await asyncio.gather(*self._arriving, return_exceptions=True)
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
 
     def _resume(self, listening: socket.socket) -> None:
         if listening.fileno() >= 0:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
+        room = self._count_room()
         for _ in range(ACCEPTS_A_TURN):
             try:
                 accepted, _ = listening.accept()
@@ -99,17 +105,30 @@ class Listener:
                 self._loop.call_later(PAUSE_SECONDS, self._resume, listening)
                 return
             accepted.setblocking(False)
-            if len(self._connections) + len(self._arriving) < self._connections_max:
+            if room > 0:
+                room -= 1
                 self._take(accepted)
             else:
                 self._refusals.refuse(accepted)
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Close the connections that are idle, for those who come next."""
+        now = time.monotonic()
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            for connection in list(self._connections):
+                connection.close_if_idle(IDLE_SECONDS)
+
+    def _count_room(self) -> int:
+        arriving = sum(protocol not in self._connections for protocol in self._arriving)
+        return self._connections_max - len(self._connections) - arriving
 
     def _take(self, accepted: socket.socket) -> None:
-        task = self._loop.create_task(
-            self._loop.connect_accepted_socket(self._create_protocol, accepted)
-        )
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        protocol = self._create_protocol()
+        taking = self._loop.connect_accepted_socket(lambda: protocol, accepted)
+        self._arriving[protocol] = task = self._loop.create_task(taking)
+        task.add_done_callback(lambda _: self._arriving.pop(protocol))
 
 
 class Refusals:

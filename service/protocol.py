@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import math
 import sys
 from asyncio import TimerHandle
 from typing import Any, cast
@@ -145,6 +146,13 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._receiving = None
         if not self._offers_upgrade():
             super().on_message_complete()
+
+    def close_if_idle(self, seconds: float) -> None:
+        """Close the connection where it has waited so long for its next request."""
+        expiry = self.timeout_keep_alive_task
+        idle_since = expiry.when() - self.timeout_keep_alive if expiry is not None else math.inf
+        if self.loop.time() - idle_since >= seconds:
+            self.timeout_keep_alive_handler()
 
     def _parse(self, data: bytes) -> bytes:
         """Parse, and return what is to be parsed in place of what is left."""

@@ -55,7 +55,7 @@ class GracefulServer(uvicorn.Server):
             connection.transport.abort()
         await asyncio.sleep(0)
 
-    def _create_protocol(self) -> asyncio.Protocol:
+    def _create_protocol(self) -> DeadlineProtocol:
         return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)
 
 

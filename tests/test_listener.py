@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from service import listener
 from service.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener, bind
 from service.logs import Log
 from service.metrics import Metrics
+from service.protocol import DeadlineProtocol
 from tests.processes import ServiceProcess, clean_environment
 from tests.support import (
     WAIT_SECONDS,
@@ -27,7 +29,7 @@ from tests.support import (
     signature,
     wait_until,
 )
-from tests.wires import Answer, Wire, Wires, served
+from tests.wires import SERVICE_LOOP, Answer, Wire, Wires, served
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 FEW = 3
@@ -43,6 +45,12 @@ os.execv(sys.argv[3], sys.argv[3:])
 def with_open_files(soft: int, hard: int) -> tuple[str, ...]:
     """What stands before a command to limit its open files."""
     return (sys.executable, "-c", WITH_OPEN_FILES, str(soft), str(hard))
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The event loop that the service runs on."""
+    return SERVICE_LOOP
 
 
 @pytest.fixture
@@ -100,6 +108,21 @@ async def test_who_leaves_makes_room(small: Wires) -> None:
             break
         await asyncio.sleep(0.01)
     await connect(small, 1)
+
+
+@pytest.mark.anyio
+async def test_who_is_idle_makes_room(small: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for an answer, or sends a request, does not."""
+    monkeypatch.setattr(listener, "IDLE_SECONDS", 0.2)
+    (idle, sending) = await connect(small, 2)
+    await asyncio.sleep(0.3)
+    await sending.send(GET[:10])
+    await connect(small, 1)
+    assert_refused(await (await small.connect()).answer())
+    assert await idle.rest() == b""
+    await connect(small, 1)
+    await sending.send(GET[10:])
+    assert (await sending.answer()).status == 200
 
 
 @pytest.mark.anyio
@@ -175,7 +198,7 @@ async def test_where_the_system_has_no_room_it_is_asked_again(
         log = Log("INFO", file.fileno())
         full = FullSystem(fileno=bound.detach())
         listening = Listener([full], FEW, Metrics(()), log)
-        listening.open(lambda: Greeted(arrived), [])
+        listening.open(lambda: cast(DeadlineProtocol, Greeted(arrived)), [])
         with socket.create_connection(("127.0.0.1", port)):
             await asyncio.wait_for(arrived.wait(), WAIT_SECONDS)
         await listening.close()
