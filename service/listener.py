@@ -32,7 +32,7 @@ IDLE_SECONDS = 5
 """Who has been idle so long makes room for others, where there is none left."""
 
 BACKLOG_CONNECTIONS = 2048
-ACCEPTS_A_TURN = 256
+ACCEPTS_A_TURN = 64
 PAUSE_SECONDS = 0.5
 SWEEP_SECONDS = 0.5
 REPORT_SECONDS = 10
