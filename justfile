@@ -70,6 +70,10 @@ bench *ARGS: bench-packages
 faults *ARGS: venv
     @{{ python }} -m tests.faults "$@"
 
+# Flood the service and hold what becomes of it to its bars (just floods --help; needs wrk)
+floods *ARGS: bench-packages
+    @{{ python }} -m tests.floods "$@"
+
 # Build and start the container with compose; the secrets are made on first use
 up: secrets (compose "up" "--detach" "--build")
     #!/usr/bin/env sh

@@ -71,6 +71,18 @@ class Running:
         """The most memory that the process has held."""
         return self._field("status", "VmHWM") / 1024
 
+    def resident_now_mebibytes(self) -> float:
+        """The memory that the process holds."""
+        return self._field("status", "VmRSS") / 1024
+
+    def open_files(self) -> int:
+        """How many descriptors the process has."""
+        return sum(1 for _ in Path(f"/proc/{self._process_id}/fd").iterdir())
+
+    def send_signal(self, number: int) -> None:
+        """Send the process a signal."""
+        os.kill(self._process_id, number)
+
     def _read_cpu(self) -> float:
         fields = self._read("stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -89,10 +101,10 @@ class Running:
 
 
 @contextmanager
-def running(target: Target, database: Path) -> Iterator[Running]:
+def running(target: Target, database: Path, output: int | None = None) -> Iterator[Running]:
     """Start `target` on `database`, which it makes where there is none, and stop it at the end.
 
-    Its log goes to a file beside the database.
+    Its log goes to the descriptor `output`, or else to a file beside the database.
     """
     port = _free_port()
     environment = os.environ | {
@@ -104,7 +116,11 @@ def running(target: Target, database: Path) -> Iterator[Running]:
     with database.with_suffix(".log").open("wb") as log:
         started = time.monotonic()
         process = subprocess.Popen(
-            target.command, cwd=ROOT, env=environment, stdout=log, stderr=log
+            target.command,
+            cwd=ROOT,
+            env=environment,
+            stdout=log if output is None else output,
+            stderr=log,
         )
         try:
             _wait_until_ready(process, target, port)

@@ -1,0 +1,28 @@
+"""The service in an altered world: on SIGUSR1 its clock goes back an hour, and no name resolves."""
+
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from service.__main__ import main
+
+BACK_SECONDS = 3_600
+
+
+def alter(*_: object) -> None:
+    """What the service reads of the clock, and asks of DNS, is otherwise from now on."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() - BACK_SECONDS
+    time.time_ns = lambda: now_ns() - BACK_SECONDS * 10**9
+    socket.getaddrinfo = _find_nobody
+
+
+def _find_nobody(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, alter)
+    sys.exit(main())
