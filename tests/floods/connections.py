@@ -12,19 +12,19 @@ from typing import NamedTuple
 from service.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
 from service.protocol import BODY_SECONDS, HEAD_SECONDS
 from service.server import KEEP_ALIVE_SECONDS
-from tests.bench.load import Result, short_requests
+from tests.bench.load import Result
 from tests.bench.places import scratch
 from tests.bench.results import percentile
 from tests.bench.targets import SERVICE, Running, running
 from tests.bench.watch import Watch
 from tests.floods.findings import Finding, at_most, exactly, told
 from tests.floods.traffic import (
-    MESSAGES_PER_SECOND_MAX,
     Traffic,
     allow_files,
     meanwhile,
     median,
     probe,
+    requests_for,
 )
 
 OF_EACH = 1_000
@@ -143,7 +143,7 @@ class Crowd:
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """Honest traffic for so many seconds alone, and as many beside the crowd."""
     allow_files(CONNECTIONS_MAX + 2 * OF_EACH)
-    requests = short_requests((2 * seconds + 30) * MESSAGES_PER_SECOND_MAX, watch)
+    requests = requests_for(2 * seconds + 30, watch)
     with scratch() as folder, running(SERVICE, folder / "app.db") as server:
         traffic = Traffic(requests, server.port)
         rate = traffic.peak(WINDOW_SECONDS).requests_per_second * PEAK_SHARE

@@ -9,7 +9,7 @@ from tests.bench.places import scratch
 from tests.bench.targets import SERVICE, running
 from tests.bench.watch import Watch
 from tests.floods.findings import Finding, at_most, exactly, told
-from tests.floods.traffic import MESSAGES_PER_SECOND_MAX, Traffic, median
+from tests.floods.traffic import Traffic, median, requests_for
 
 LOAD = "80 % of the peak, without a pause, onto a database that was empty."
 
@@ -34,7 +34,7 @@ class Window(NamedTuple):
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """So many seconds of it."""
     with scratch() as folder, running(SERVICE, folder / "app.db") as server:
-        few = short_requests(2 * PEAK_SECONDS * MESSAGES_PER_SECOND_MAX, watch)
+        few = requests_for(2 * PEAK_SECONDS, watch)
         peak = Traffic(few, server.port).peak(PEAK_SECONDS).requests_per_second
     rate = peak * PEAK_SHARE
     requests = short_requests(round(1.1 * rate * seconds), watch)

@@ -4,12 +4,11 @@ import os
 import threading
 import time
 
-from tests.bench.load import short_requests
 from tests.bench.places import scratch
 from tests.bench.targets import SERVICE, running
 from tests.bench.watch import Watch
 from tests.floods.findings import Finding, at_least, at_most, exactly, told
-from tests.floods.traffic import MESSAGES_PER_SECOND_MAX, Traffic, scrape
+from tests.floods.traffic import Traffic, requests_for, scrape
 
 LOAD = """\
 128 connections that send as fast as they get answers. Standard output is a pipe, which is read at
@@ -47,7 +46,7 @@ class Reader:
 
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """Read for so many seconds, and then do not, for as many."""
-    requests = short_requests(2 * seconds * MESSAGES_PER_SECOND_MAX, watch)
+    requests = requests_for(2 * seconds, watch)
     descriptor, output = os.pipe()
     reader = Reader(descriptor)
     try:

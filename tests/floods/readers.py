@@ -9,12 +9,12 @@ from service.store.sqlite_checkpoints import LOG_FRAMES_MAX
 from tests.bench.client import Client
 from tests.bench.databases import prepared
 from tests.bench.files import log_of
-from tests.bench.load import Result, short_requests
+from tests.bench.load import Result
 from tests.bench.reads import slow_paths
 from tests.bench.targets import SERVICE, running
 from tests.bench.watch import Watch
 from tests.floods.findings import Finding, at_most, exactly, told
-from tests.floods.traffic import MESSAGES_PER_SECOND_MAX, Traffic, meanwhile, median
+from tests.floods.traffic import Traffic, meanwhile, median, requests_for
 
 READERS = 50
 MESSAGES = 300_000
@@ -34,7 +34,7 @@ LOG_MEBIBYTES = 4 * LOG_FRAMES_MAX * FRAME_BYTES / 2**20
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """Half of so many seconds alone, and half beside readers."""
     windows = max(1, seconds // (2 * WINDOW_SECONDS))
-    requests = short_requests((seconds + 2 * PEAK_SECONDS) * MESSAGES_PER_SECOND_MAX, watch)
+    requests = requests_for(seconds + 2 * PEAK_SECONDS, watch)
     statuses: list[int] = []
     alone: list[Result] = []
     beside: list[Result] = []

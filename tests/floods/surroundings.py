@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 from tests.bench.client import Answer, Client
 from tests.bench.files import count_messages
-from tests.bench.load import short_requests
 from tests.bench.places import scratch
 from tests.bench.results import percentile
 from tests.bench.targets import Target, running
 from tests.bench.watch import Watch
 from tests.floods.findings import Finding, at_most, exactly, told
-from tests.floods.traffic import MESSAGES_PER_SECOND_MAX, Traffic, meanwhile, median, scrape
+from tests.floods.traffic import Traffic, meanwhile, median, requests_for, scrape
 
 LOAD = """\
 Honest traffic at half the peak; then the same while the clock is an hour back, no name resolves
@@ -32,7 +31,7 @@ CREATED = 'webhook_requests_total{result="created"}'
 
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """So many seconds before, and as many after."""
-    requests = short_requests((2 * seconds + PEAK_SECONDS) * MESSAGES_PER_SECOND_MAX, watch)
+    requests = requests_for(2 * seconds + PEAK_SECONDS, watch)
     scrapes: list[Answer] = []
 
     def scrape_often(is_over: Callable[[], bool]) -> None:

@@ -1,5 +1,6 @@
 """Honest traffic beside a flood: webhooks that were never sent before, and what was counted."""
 
+import math
 import resource
 import socket
 import threading
@@ -11,16 +12,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.client import Client
-from tests.bench.load import Pacing, Result, run_wrk, signed_request
+from tests.bench.load import Pacing, Result, run_wrk, short_requests, signed_request
 from tests.bench.plan import PEAK_CONNECTIONS
+from tests.bench.watch import Watch
 from tests.support import encode, message, samples
 
 MESSAGES_PER_SECOND_MAX = 15_000
-"""More than the service takes; requests are signed beforehand."""
+"""More than the service takes."""
+
+MESSAGES_A_FILE = 500_000
+"""And multiples of it: floods share what is signed."""
 
 PACED_CONNECTIONS = 64
 ANSWER_BYTES = 2**16
 TIMEOUT_SECONDS = 10
+
+
+def requests_for(seconds: float, watch: Watch) -> Path:
+    """Signed requests for so many seconds at the peak."""
+    files = math.ceil(seconds * MESSAGES_PER_SECOND_MAX / MESSAGES_A_FILE)
+    return short_requests(files * MESSAGES_A_FILE, watch)
 
 
 class Traffic:
