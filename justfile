@@ -46,7 +46,7 @@ test *ARGS: venv
     @{{ python }} -m pytest "$@"
 
 # Run all that must be green: format, lint, types, import contract, tests
-check: bench-packages
+check: bench-packages fuzz-packages
     .venv/bin/ruff format --check .
     .venv/bin/ruff check .
     .venv/bin/mypy
@@ -73,6 +73,10 @@ faults *ARGS: venv
 # Flood the service and hold what becomes of it to its bars (just floods --help; needs wrk)
 floods *ARGS: bench-packages
     @{{ python }} -m tests.floods "$@"
+
+# Fuzz decoding, signatures, queries, cursors and connections (just fuzz --seconds 600 message)
+fuzz *ARGS: fuzz-packages
+    @{{ python }} -m tests.fuzz "$@"
 
 # Build and start the container with compose; the secrets are made on first use
 up: secrets (compose "up" "--detach" "--build")
@@ -119,6 +123,7 @@ lock *ARGS: venv
     compile "$@" --output-file requirements.txt
     compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
     compile "$@" --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
+    compile "$@" --group fuzz --constraint requirements-dev.txt --output-file requirements-fuzz.txt
 
 # Make .venv, or bring it up to date when the project or its lock has changed
 [private]
@@ -159,13 +164,22 @@ venv:
 
 # Install what only `just bench` needs, and `just check`, which types and tests it
 [private]
-bench-packages: venv
+bench-packages: (packages "bench")
+
+# Install what only `just fuzz` needs, and `just check`
+[private]
+fuzz-packages: (packages "fuzz")
+
+# Install what one group of pyproject.toml adds
+[private]
+packages GROUP: venv
     #!/usr/bin/env sh
     set -eu
-    [ "$(cat .venv/installed-bench 2>&1)" != "$(cat requirements-bench.txt)" ] || exit 0
-    echo "Installing what requirements-bench.txt lists into .venv." >&2
-    {{ python }} -m pip --disable-pip-version-check --quiet install --requirement requirements-bench.txt
-    cp requirements-bench.txt .venv/installed-bench
+    file=requirements-{{ GROUP }}.txt
+    [ "$(cat .venv/installed-{{ GROUP }} 2>&1)" != "$(cat $file)" ] || exit 0
+    echo "Installing what $file lists into .venv." >&2
+    {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file
+    cp $file .venv/installed-{{ GROUP }}
 
 # Make the secrets that compose gives the container
 [private]

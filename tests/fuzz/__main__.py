@@ -1,0 +1,47 @@
+"""`just fuzz`: each target for some time. atheris looks for inputs that reach other code."""
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
+
+FOUND = Path(__file__).parent / "found"
+"""Where inputs are left for which a target failed; the tests try them all."""
+
+
+def main() -> None:
+    """Fuzz every target, or those that are named; exit with 1 where one of them fails."""
+    parser = argparse.ArgumentParser(prog="just fuzz", description="Fuzz each target for a time.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--seconds", type=int, default=600, help="for each target (%(default)s)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.targets) - set(TARGETS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}, only {', '.join(TARGETS)}")
+    if importlib.util.find_spec("atheris") is None:
+        parser.error("atheris is not installed; it has wheels for Linux on x86-64 alone")
+    print("target       inputs       seconds  inputs/s")
+    results = [fuzz(name, arguments.seconds) for name in arguments.targets or TARGETS]
+    sys.exit(not all(results))
+
+
+def fuzz(name: str, seconds: int) -> bool:
+    """Fuzz one target in a process of its own, and print what it did; False where it failed."""
+    command = ["-m", "tests.fuzz.one_target", name, str(seconds), str(FOUND)]
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, errors="replace", check=False
+    )
+    match = re.search(r"Done (\d+) runs in (\d+) second", done.stderr)
+    if done.returncode or match is None:
+        print(f"{name}: failed\n{done.stdout}{done.stderr}", flush=True)
+        return False
+    inputs, taken = int(match[1]), int(match[2])
+    print(f"{name:12} {inputs:<12,} {taken:<8} {inputs // taken:,}", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    main()

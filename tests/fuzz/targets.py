@@ -1,0 +1,288 @@
+"""What is fuzzed: functions that take any bytes, and fail where a promise of the service is broken.
+
+Each holds what the service makes of the bytes against an answer found in another way, so that not
+only a crash is a failure.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple, TypeGuard
+from urllib.parse import urlencode
+
+import msgspec
+
+from service import signature
+from service.errors import InvalidMessage, InvalidParameter
+from service.parameters import FILTERS
+from service.routes import export
+from service.routes.messages import Query, decode_cursor, encode_cursor, parse_query
+from service.schemas import RULES, Message, decode_message, format_instant
+from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from tests.fuzz.connection import Exchange, Request, exchange
+from tests.support import encode, message
+from tests.wires import BODY, GET, chunked, head, post
+
+SECRETS = (b"secret", b"previous")
+OTHER_REFUSALS = (
+    "the body must be a JSON object",
+    "the body must be valid JSON in UTF-8, without lone surrogates",
+)
+NUMBER, INSTANT = r"\+[1-9][0-9]{1,14}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"
+
+
+class Target(NamedTuple):
+    """A function, and inputs from which to find others."""
+
+    run: Callable[[bytes], None]
+    seeds: list[bytes]
+
+
+class Undecided(Exception):
+    """JSON that two readers may take differently, and each be right (RFC 8259, 4, 6, 8 and 9)."""
+
+
+def fuzz_message(body: bytes) -> None:
+    """A body is read as Python's own JSON reader reads it, or refused by a known sentence."""
+    read = read_or_refuse(body)
+    if isinstance(read, InvalidMessage):
+        assert str(read) in OTHER_REFUSALS or str(read).startswith(tuple(RULES))
+        assert not is_message(body), read
+        return
+    content = show(read)
+    assert decode_message(encode(content)) == read
+    assert (read.text_folded or read.text or "") == (read.text or "").casefold()
+    meant = json.loads(body.decode("utf-8", "replace"))
+    assert {name: meant.get(name) for name in RULES if name != "ts"} == {
+        name: content[name] for name in RULES if name != "ts"
+    }
+    moment = datetime.fromisoformat(meant["ts"])
+    assert moment == datetime.fromisoformat(content["ts"])
+
+
+def read_or_refuse(body: bytes) -> Message | InvalidMessage:
+    try:
+        return decode_message(body)
+    except InvalidMessage as refusal:
+        return refusal
+
+
+def is_message(body: bytes) -> bool:
+    """Whether the README's rules are kept, told without the service's code; False in doubt."""
+    try:
+        content = json.loads(
+            body.decode(), object_pairs_hook=once_each, parse_constant=doubt, parse_int=float
+        )
+    except (ValueError, RecursionError, Undecided):
+        return False
+    if not isinstance(content, dict) or re.search(rb"(?i)\\ud[89a-f]", body):
+        return False
+    message_id, text = content.get("message_id"), content.get("text")
+    return (
+        is_text(message_id, 255)
+        and bool(message_id.strip())
+        and all(is_like(NUMBER, content.get(name)) for name in ("from", "to"))
+        and is_moment(content.get("ts"))
+        and (text is None or is_text(text, 4096))
+    )
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise Undecided
+    return dict(pairs)
+
+
+def doubt(_constant: str) -> None:
+    raise Undecided
+
+
+def is_text(value: object, characters_max: int) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= characters_max and "\0" not in value
+
+
+def is_like(pattern: str, value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
+
+
+def is_moment(ts: object) -> bool:
+    if not isinstance(ts, str) or not is_like(INSTANT, ts):
+        return False
+    try:
+        datetime.strptime(ts[:19], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - it is UTC
+    except ValueError:
+        return False
+    return "00" <= ts[17:19] <= "59"
+
+
+def show(read: Message) -> dict[str, Any]:
+    return {
+        "message_id": read.message_id,
+        "from": read.from_msisdn,
+        "to": read.to_msisdn,
+        "ts": format_instant(read.ts),
+        "text": read.text,
+    }
+
+
+def fuzz_signature(data: bytes) -> None:
+    """The header before the first newline signs the body behind it, or does not.
+
+    `x` stands for a digit of the true signature, so that near misses are found.
+    """
+    written, _, body = data.partition(b"\n")
+    true = [hmac.new(secret, body, hashlib.sha256).hexdigest().encode() for secret in SECRETS]
+    claimed = b"".join(
+        true[0][place : place + 1] if byte == ord("x") else bytes([byte])
+        for place, byte in enumerate(written)
+    )
+    is_true = claimed.lower().removeprefix(b"sha256=") in true
+    for header in (claimed, b"sha256=" + claimed, claimed.upper()):
+        expected = is_true and not header.lower().startswith(b"sha256=sha256=")
+        assert signature.is_trusted(SECRETS, body, header) is expected
+        assert not signature.is_trusted((), body, header)
+        assert not signature.is_trusted((b"another",), body, header)
+        once = [(b"x-signature", header)]
+        assert signature.find([(b"a", b"b"), *once]) == header
+        assert signature.find(once * 2) == b""
+
+
+def fuzz_query(query_string: bytes) -> None:
+    """A query is refused, or means the same when it is written anew."""
+    for parse in (parse_query, export.parse_query):
+        try:
+            parsed = parse(query_string)
+        except InvalidParameter:
+            continue
+        again = write(parsed) if isinstance(parsed, Query) else write_export(*parsed)
+        assert parse(again) == parsed
+
+
+def write(query: Query) -> bytes:
+    """A query string that means `query`."""
+    assert 1 <= query.limit <= 100
+    assert query.offset >= 0
+    given = {"limit": query.limit, "total": str(query.wants_total).lower()}
+    if query.after is None:
+        return urlencode(given | {"offset": query.offset} | shown(query.chosen)).encode()
+    assert query.offset == 0
+    cursor = encode_cursor(query.after, query.chosen)
+    return urlencode(given | {"cursor": cursor} | shown(query.chosen)).encode()
+
+
+def write_export(chosen: Filter, form: Any) -> bytes:
+    return urlencode({"format": form.name} | shown(chosen)).encode()
+
+
+def shown(chosen: Filter) -> dict[str, str]:
+    """The parameters of a filter."""
+    values = (
+        chosen.from_msisdn,
+        chosen.to_msisdn,
+        None if chosen.since == INSTANT_MIN else format_instant(chosen.since),
+        None if chosen.until == INSTANT_MAX else format_instant(chosen.until),
+        chosen.q_folded or None,
+    )
+    return {name: value for name, value in zip(FILTERS, values, strict=True) if value is not None}
+
+
+def fuzz_cursor(data: bytes) -> None:
+    """A cursor is refused, or names a place; also one that somebody forged."""
+    chosen = Filter(q_folded="a")
+    digest = hashlib.blake2b(msgspec.msgpack.encode(chosen), digest_size=8).digest()
+    forged = b"\x93" + data + msgspec.msgpack.encode(digest)
+    for text in (data.decode("latin-1"), base64.urlsafe_b64encode(forged).decode().rstrip("=")):
+        try:
+            place = decode_cursor(text, chosen)
+        except ValueError:
+            continue
+        assert INSTANT_MIN <= place.ts <= INSTANT_MAX
+        place.message_id.encode()
+        assert decode_cursor(encode_cursor(place, chosen), chosen) == place
+
+
+def fuzz_connection(data: bytes) -> None:
+    """What a connection brings means the same in one piece, byte by byte, and in two halves."""
+    whole = exchange([data])
+    assert whole == exchange([bytes([byte]) for byte in data])
+    half = len(data) // 2
+    assert whole == exchange([data[:half], data[half:]])
+    check_exchange(whole)
+
+
+def check_exchange(exchanged: Exchange) -> None:
+    """That the application is given nothing whose end is in doubt, and nothing behind that."""
+    refusals = [request for request in exchanged.requests if isinstance(request, int)]
+    assert exchanged.is_open == (not refusals)
+    assert refusals in ([], [400], [431])
+    assert not refusals or exchanged.requests[-1] == refusals[0]
+    for request in exchanged.requests:
+        if isinstance(request, Request):
+            check_request(request)
+
+
+def check_request(request: Request) -> None:
+    names = [name for name, _ in request.headers]
+    lengths = [int(value) for name, value in request.headers if name == b"content-length"]
+    is_chunked = b"transfer-encoding" in names
+    assert request.path.startswith("/")
+    assert names.count(b"host") == 1 or (b"host" not in names and request.version == "1.0")
+    assert len(lengths) + is_chunked <= 1
+    assert is_chunked or len(request.body) <= sum(lengths)
+    assert is_chunked or request.is_whole == (len(request.body) == sum(lengths))
+
+
+CURSOR = encode_cursor(Position(0, "m-1"), Filter())
+SIGNED = b"POST /webhook HTTP/1.1\r\nHost: a\r\n"
+TARGETS = {
+    "message": Target(
+        fuzz_message,
+        [
+            BODY,
+            encode(message(text=None)),
+            encode(message(ts="2025-01-15T10:00:00.120000Z", text="\u00e9\U0001f389")),
+            json.dumps(message(text="\u00e9\\u0000\n", x=[{"y": 1.5e3}])).encode(),
+            BODY[:-1] + b',"text":"\\ud83d\\ude00","text":null}',
+            b'{"message_id":5}',
+            b"[]",
+        ],
+    ),
+    "signature": Target(
+        fuzz_signature,
+        [b"x" * 64 + b"\n" + BODY, b"sha256=" + b"x" * 64 + b"\n", b"0" * 64 + b"\na", b"\xe9\n"],
+    ),
+    "query": Target(
+        fuzz_query,
+        [
+            b"limit=5&offset=10&total=false",
+            b"from=%2B11&to=+12&since=2025-01-15T10:00:00Z&until=2025-01-15T10:00:00.5Z",
+            b"q=%C3%9F%25_&limit=100",
+            b"cursor=" + CURSOR.encode() + b"&limit=1",
+            b"format=csv&q=a%00",
+        ],
+    ),
+    "cursor": Target(
+        fuzz_cursor,
+        [
+            CURSOR.encode(),
+            msgspec.msgpack.encode(5) + msgspec.msgpack.encode("m-1"),
+            msgspec.msgpack.encode(-(2**63)) + msgspec.msgpack.encode("\0" * 40),
+        ],
+    ),
+    "connection": Target(
+        fuzz_connection,
+        [
+            GET + post() + GET,
+            post(BODY, "Expect: 100-continue", "Connection: close"),
+            head("Transfer-Encoding: chunked") + chunked(BODY, 7) + GET,
+            head("Transfer-Encoding: chunked") + b"1;a=b\r\nx\r\n0\r\nX-A: a\r\n\r\n" + GET,
+            head("Connection: Upgrade", "Upgrade: h2c", "Content-Length: 2") + b"ab" + GET,
+            head("Content-Length: 2", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + GET,
+            b"\r\n\r\nGET http://a:80/%7e?b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + GET,
+        ],
+    ),
+}
