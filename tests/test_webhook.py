@@ -374,6 +374,52 @@ async def test_a_signature_is_refused(service: Service, values: Sequence[bytes])
     assert await service.ids() == []
 
 
+@pytest.mark.parametrize(
+    "claimed",
+    [TRUE, TRUE[::-1], b"0" * 64, b"\xe9" * 64],
+    ids=["true", "backwards", "zeros", "not ASCII"],
+)
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_only_a_comparison_in_constant_time_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: bytes, is_same: bool
+) -> None:
+    """Of bytes of one length: those of another are not compared at all."""
+    compared: list[tuple[object, object]] = []
+
+    def compare_digest(one: object, other: object) -> bool:
+        compared.append((one, other))
+        return is_same
+
+    true = [TRUE] if is_same else [TRUE, hex_of("previous").encode()]
+    async with running(tmp_path, WEBHOOK_SECRET_PREVIOUS="previous") as service:
+        monkeypatch.setattr("service.signature.hmac.compare_digest", compare_digest)
+        statuses = []
+        for written in (b"", claimed[:-1], claimed + b"0", claimed):
+            headers = [(b"X-Signature", written)]
+            response = await service.client.post("/webhook", content=BODY, headers=headers)
+            statuses.append(response.status_code)
+    assert statuses == [401, 401, 401, 200 if is_same else 401]
+    assert compared == [(one, claimed) for one in true]
+
+
+@pytest.mark.parametrize("claimed", [None, "garbage", hex_of("another secret")])
+async def test_a_false_signature_never_reaches_the_store(
+    service: Service, monkeypatch: pytest.MonkeyPatch, claimed: str | None
+) -> None:
+    """So that what it costs tells nothing of what is stored."""
+    await service.store(message())
+
+    async def touch(*_: object) -> None:
+        raise StoreError("the store was touched")
+
+    for name in ("insert", "page", "page_and_count", "totals", "check"):
+        monkeypatch.setattr(SqliteStore, name, touch)
+    headers = {} if claimed is None else {"X-Signature": claimed}
+    for body in (BODY, encode(message(message_id="new")), b"nonsense"):
+        assert (await service.deliver(body, headers)).status_code == 401
+    assert (await service.deliver(BODY)).status_code == 503
+
+
 async def test_the_previous_secret_alone_is_none(tmp_path: Path) -> None:
     async with running(tmp_path, WEBHOOK_SECRET="", WEBHOOK_SECRET_PREVIOUS="old") as service:
         response = await service.deliver(BODY, signed(BODY, "old"))
