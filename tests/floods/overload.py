@@ -25,8 +25,8 @@ CONNECTIONS = CONNECTIONS_MAX + 1_500
 LOAD = f"""\
 {CONNECTIONS:,} connections at a time, more than the service holds. Each sends its next webhook as
 soon as it has an answer, and connects again at once where it was refused. Beside them newcomers,
-with one webhook and one connection each. At every moment that is more than the service takes, but
-not ten times its peak: two cores, which have to offer it besides, can't carry so much to its door."""
+with one webhook and one connection each. At every moment that is more than the service takes. It
+is not ten times its peak: two cores, which have to offer it besides, can't carry so much to it."""
 
 PEAK_SECONDS = 5
 NEWCOMERS = 8
