@@ -15,11 +15,12 @@ from service.schemas import Message
 from service.store.folders import make_folder, sync_folder
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
-from service.store.port import Filter, Outcome, Position, Row, StoreError, Totals
+from service.store.port import DiskFailed, Filter, Outcome, Position, Row, StoreError, Totals
 from service.store.queries import load_queries, sql_folder
 from service.store.sqlite_checkpoints import Checkpoints
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 from service.store.sqlite_index import Indexer, index_path
+from service.store.sqlite_log import rewrite_log
 from service.store.sqlite_reads import Reads
 
 T = TypeVar("T")
@@ -59,7 +60,10 @@ class SqliteStore:
         writes = Options(f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS)
         reads = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS, index_uri)
         self._writer = Pool(1, writes, queries)
-        self._reads = reads
+        self._keeper = Pool(1, reads._replace(attached_uri=None), queries)
+        """Is open all the time: where nobody has the database open, the next to open it takes all
+        for committed that the log seems to hold, also what could not be synced. As long as somebody
+        has, that is overwritten by the next commit."""
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         # Searches wait first: they take the longest, and all other reads go on meanwhile.
@@ -76,6 +80,7 @@ class SqliteStore:
             if not self._path.exists():  # where it does, this has been done before it was made
                 make_folder(self._path.parent)
             await self._writer.run(self._migrate)
+            await self._take_over_log()
             await self._indexer.open()
             await self.check()
             # SQLite has synced it, too, but does not look whether that succeeded.
@@ -145,7 +150,8 @@ class SqliteStore:
         await self._checkpoints.stop()
         if self._checkpoints.is_unsynced:
             with suppress(StoreError):
-                await self._reopen()
+                await self._close_all()
+        await self._keeper.close()
         for part in self._parts:
             await part.close()
 
@@ -153,25 +159,30 @@ class SqliteStore:
     def _parts(self) -> Sequence[Pool | Indexer | Checkpoints]:
         return (self._readers, self._searchers, self._indexer, self._checkpoints, self._writer)
 
+    async def _take_over_log(self) -> None:
+        """Keep the database open from now on, and have the disk hold what its log seems to."""
+        await self._keeper.run(lambda _: None)
+        await self._writer.run(self._rewrite_log)
+
     async def _reopen(self) -> None:
+        await self._close_all()
+        await self._take_over_log()
+
+    async def _close_all(self) -> None:
         """Close every connection before one opens again, so that all of the log is moved anew.
 
         When a sync of the database file fails, the system may forget that pages of it were never
         written, and the next sync succeeds. SQLite moves the frames of the pass that failed once
         more, but not those of the passes before, which it had not synced yet: it would let the log
         be overwritten that holds the only copy. It counts them anew where nobody has the database
-        open. The last to leave is a connection that only reads: any other would move what it
+        open. The last to leave is the keeper, which only reads: any other would move what it
         believes is left, and remove the log.
         """
-        last = Pool(1, self._reads, self._queries)
-        try:
-            await last.run(lambda _: None)
-            async with AsyncExitStack() as stack:
-                for part in self._parts:
-                    await stack.enter_async_context(part.emptied())
-                await last.close()
-        finally:
-            await last.close()
+        await self._keeper.run(lambda _: None)
+        async with AsyncExitStack() as stack:
+            for part in self._parts:
+                await stack.enter_async_context(part.emptied())
+            await self._keeper.close()
 
     async def _read(
         self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf
@@ -185,6 +196,14 @@ class SqliteStore:
 
         pool = self._searchers if chosen.q_folded else self._readers
         return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)
+
+    def _rewrite_log(self, connection: sqlite3.Connection) -> None:
+        connection.execute(self._queries.begin_write)
+        try:
+            rewrite_log(self._path)
+        except OSError as error:
+            raise DiskFailed(f"the log can't be written: {error.strerror}") from error
+        connection.rollback()
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute(self._queries.create_migrations)

@@ -43,8 +43,8 @@ class Checkpoints:
         self.trouble: str | None = None
         """Why the log is not moved, while it is not."""
         self.is_unsynced = False
-        """The database file may lack what SQLite believes to be in it: see `SqliteStore._reopen`.
-        Until then the log holds all of it, and nothing may be written that could overwrite it."""
+        """The database file may lack what SQLite believes to be in it, until it was reopened (see
+        `SqliteStore._close_all`). The log still holds it: nothing may be stored over that."""
 
     def start(self) -> None:
         """Begin to move; needs a running event loop."""

@@ -121,6 +121,27 @@ def test_a_sync_of_the_database_file_that_fails_once_takes_nothing_with_it(
     assert verdict.is_kept, verdict
 
 
+def test_a_start_after_a_failed_sync_builds_on_nothing_that_is_not_on_the_disk(
+    library: Path, tmp_path: Path
+) -> None:
+    """What could not be synced looks like a whole commit to who opens the log anew."""
+    studio = Studio(library, tmp_path, 0)
+    before, refused, after = (studio.messages(name, 3) for name in ("before", "refused", "after"))
+    environment = studio.environment(str(DATABASE))
+    with ServiceProcess(studio.folder, environment) as process:
+        assert [each.status for each in deliver(process.port, [before])] == [200] * 3
+        with studio.shim.failing(Call.SYNC, errno.EIO, LOG, times=1):
+            assert deliver(process.port, [refused[:1]])[0].status == 503
+        process.process.kill()
+    with ServiceProcess(studio.folder, environment) as process:
+        assert [each.status for each in deliver(process.port, [after])] == [200] * 3
+        process.process.kill()
+    sent = by_id([*before, *refused, *after])
+    operations = read(studio.shim.journal)
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, sent)
+    assert verdict.is_kept, verdict
+
+
 def _count(studio: Studio, kind: type[Write] | type[SyncEnd]) -> int:
     """How often the database file has been written or synced since the log was begun."""
     opened: dict[int, str] = {}

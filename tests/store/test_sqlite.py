@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import resource
+import stat
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,7 @@ from service.store import sqlite_checkpoints, sqlite_connection
 from service.store.port import DiskFailed, Filter, Outcome, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
+from service.store.sqlite_log import rewrite_log
 from service.store.sqlite_reads import Reads
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
@@ -301,14 +303,22 @@ async def test_the_names_of_new_folders_are_on_the_disk_before_a_file_is_in_them
     assert [synced[folder.stat().st_ino] for folder in folders] == [False, False, True]
 
 
+def refuse_to_sync_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    sync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EROFS])
 async def test_a_file_system_that_can_not_sync_folders_is_no_reason_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(_: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", refuse)
+    refuse_to_sync_folders(monkeypatch, number)
     store = SqliteStore(tmp_path / "new" / "store.db")
     await store.open()
     await store.close()
@@ -317,10 +327,7 @@ async def test_a_file_system_that_can_not_sync_folders_is_no_reason_to_stop(
 async def test_a_folder_whose_name_can_not_be_kept_is_a_reason_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fsync", fail)
+    refuse_to_sync_folders(monkeypatch, errno.EIO)
     with pytest.raises(DatabaseError, match="Input/output error"):
         await SqliteStore(tmp_path / "new" / "store.db").open()
 
@@ -360,7 +367,7 @@ async def test_reopening_closes_everything_and_keeps_the_log(
     log = (tmp_path / "store.db-wal").read_bytes()
     assert b"+4917012345" in log
     before = open_connections(store)
-    await store._reopen()
+    await store._close_all()
     assert before
     assert not open_connections(store)
     assert (tmp_path / "store.db-wal").read_bytes() == log
@@ -377,6 +384,33 @@ async def test_a_database_that_could_not_be_synced_is_closed_without_moving_its_
     store._checkpoints.is_unsynced = True
     await store.close()
     assert (tmp_path / "store.db-wal").read_bytes() == log
+
+
+async def test_a_log_is_rewritten_as_it_is(tmp_path: Path, store: SqliteStore) -> None:
+    await store.insert([message("a")])
+    log = tmp_path / "store.db-wal"
+    before, modified = log.read_bytes(), log.stat().st_mtime_ns
+    rewrite_log(tmp_path / "store.db")
+    assert log.read_bytes() == before
+    assert log.stat().st_mtime_ns > modified
+    rewrite_log(tmp_path / "without-a-log.db")
+
+
+async def test_a_log_that_can_not_be_rewritten_is_a_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(DatabaseError, match="the log can't be written: Input/output error"):
+        await SqliteStore(tmp_path / "store.db").open()
+
+
+async def test_the_keeper_is_open_all_the_time(store: SqliteStore) -> None:
+    for _ in range(2):
+        assert store._keeper._idle[0] is not None
+        await store._reopen()
 
 
 def open_connections(store: SqliteStore) -> list[object]:
