@@ -1,6 +1,7 @@
 """What a process is in the middle of when the power goes: recorded from its start to its end."""
 
 import asyncio
+import errno
 import random
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from tests.faults.crashes import choose, leave
 from tests.faults.disk import Disk
 from tests.faults.journal import Answer, Operation, accepted_ids, read
 from tests.faults.recovery import Promise
-from tests.faults.shim import Shim
+from tests.faults.shim import Call, Shim
 from tests.faults.traffic import deliver, messages, spread
 from tests.processes import ServiceProcess, clean_environment
 from tests.strategies import Sent
@@ -29,6 +30,7 @@ PAUSE_SECONDS = 0.03
 """Between two deliveries of a connection: so a load of a second and a half sees two checkpoints."""
 
 LOADED_MESSAGES = 40 * CONNECTIONS
+FAILING_PARTS = 8
 IMPORTED_MESSAGES = 1_500
 
 MIGRATIONS = {
@@ -95,16 +97,26 @@ class Studio:
 
     def serve(self, sent: Sequence[Sent], database: str = "app.db") -> list[Operation]:
         """Start on a copy of `before`, deliver, stop; gives what the process did."""
-        shutil.copytree(self.before, self.shim.disk, dirs_exist_ok=True)
         lines = spread(sent, CONNECTIONS, self.chance)
+
+        def drive(port: int) -> None:
+            exchanges = deliver(port, lines, PAUSE_SECONDS)
+            assert {each.status for each in exchanges} == {200}
+
+        return self.run(sent, drive, database)
+
+    def run(
+        self, sent: Sequence[Sent], drive: Callable[[int], None], database: str = "app.db"
+    ) -> list[Operation]:
+        """As `serve`; `drive` is given the port, and delivers until all of `sent` is stored."""
+        shutil.copytree(self.before, self.shim.disk, dirs_exist_ok=True)
         environment = self.environment(database)
         with ServiceProcess(self.folder, environment, source=self.source) as process:
-            exchanges = deliver(process.port, lines, PAUSE_SECONDS)
+            drive(process.port)
             assert process.stop() == 0
         assert process.errors == ""
         operations = self.develop()
-        accepted = {each.sent.message_id for each in exchanges if each.status == 200}
-        assert accepted == set(accepted_ids(operations)) == {each.message_id for each in sent}
+        assert set(accepted_ids(operations)) == {each.message_id for each in sent}
         return operations
 
     def develop(self) -> list[Operation]:
@@ -216,6 +228,30 @@ def again(studio: Studio) -> Recording:
     )
 
 
+def failing(studio: Studio) -> Recording:
+    """A load, while syncs and writes of the database and its log fail now and then."""
+    sent = studio.messages("failing", FAILING_PARTS * 4 * CONNECTIONS)
+
+    def drive(port: int) -> None:
+        for part in range(FAILING_PARTS):
+            due = sent[part::FAILING_PARTS]
+            name = studio.chance.choice(["app.db", "app.db-wal"])
+            skip, times = studio.chance.randrange(8), studio.chance.randrange(1, 3)
+            with studio.shim.failing(Call.SYNC | Call.WRITE, errno.EIO, name, skip, times):
+                due = refused(port, due)
+            while due:
+                due = refused(port, due)
+
+    def refused(port: int, due: Sequence[Sent]) -> list[Sent]:
+        lines = [due[number::CONNECTIONS] for number in range(CONNECTIONS)]
+        exchanges = deliver(port, lines, PAUSE_SECONDS)
+        assert {each.status for each in exchanges} <= {200, 503}
+        return [each.sent for each in exchanges if each.status == 503]
+
+    operations = studio.run(sent, drive)
+    return Recording("failing", studio.before, operations, Path("app.db"), by_id(sent), [])
+
+
 SCENARIOS: Sequence[Callable[[Studio], Recording]] = (
     load,
     first_start,
@@ -223,6 +259,7 @@ SCENARIOS: Sequence[Callable[[Studio], Recording]] = (
     import_,
     index,
     again,
+    failing,
 )
 
 
