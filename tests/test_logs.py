@@ -245,11 +245,12 @@ async def test_no_line_holds_what_is_private(
     assert {line["status"] for line in service.log_lines()} == {200, 401, 404, 413, 422, 500, 503}
     assert "public-id" in output
     assert "mark" not in output
-    assert headers["X-Signature"] not in output
+    for value in (headers["X-Signature"], content["from"], content["to"]):
+        assert value not in output
 
 
 def test_no_line_of_the_server_holds_what_is_private(tmp_path: Path) -> None:
-    """What never reaches the application: garbage, heads too long, odd upgrades."""
+    """What the server refuses: garbage, heads too long; and odd upgrades."""
     requests = [
         b"mark\r\n\r\n",
         b"GET /stats?mark HTTP/9.9\r\n\r\n",

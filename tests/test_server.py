@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -49,15 +50,17 @@ async def drip(wire: Wire, data: bytes) -> Answer:
     return await answer
 
 
-def delay(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let each commit take that much longer."""
-    insert = SqliteStore.insert
+def delay(monkeypatch: pytest.MonkeyPatch, seconds: float) -> asyncio.Event:
+    """Let each commit take that much longer; gives what is set when one has begun."""
+    insert, has_begun = SqliteStore.insert, asyncio.Event()
 
     async def slow(store: SqliteStore, messages: Any) -> Any:
+        has_begun.set()
         await asyncio.sleep(seconds)
         return await insert(store, messages)
 
     monkeypatch.setattr(SqliteStore, "insert", slow)
+    return has_begun
 
 
 # Ordinary requests
@@ -608,6 +611,40 @@ async def test_a_body_cut_by_a_reset(wires: Wires, wire: Wire) -> None:
     wire.reset()
     await wait_for_status(wires, 499)
     assert b"ERROR" not in wires.service.log_output()
+
+
+async def test_a_sender_that_has_waited_too_long_and_tries_again(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second attempt arrives while the first one is still being stored."""
+    is_being_stored = delay(monkeypatch, HASTE_SECONDS)
+    impatient, patient = await wires.connect(), await wires.connect()
+    await impatient.send(post())
+    await is_being_stored.wait()
+    await impatient.leave()
+    await patient.send(post())
+    assert (await patient.answer()).status == 200
+    await check_stored_once(wires)
+
+
+@pytest.mark.parametrize("part", [1, len(post()) // 2, len(post()) - 1, len(post())])
+async def test_a_sender_that_loses_its_connection_and_tries_again(
+    wires: Wires, wire: Wire, part: int
+) -> None:
+    await wire.send(post()[:part])
+    wire.reset()
+    wire = await wires.connect()
+    await wire.send(post())
+    assert (await wire.answer()).status == 200
+    await check_stored_once(wires)
+
+
+async def check_stored_once(wires: Wires) -> None:
+    metrics = await scrape(wires)
+    assert metrics['webhook_requests_total{result="created"}'] == 1
+    wire = await wires.connect()
+    await wire.send(b"GET /messages HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert json.loads((await wire.answer()).body)["data"] == [message()]
 
 
 def test_the_secret_signs_what_is_sent_here() -> None:

@@ -539,6 +539,14 @@ async def test_what_makes_a_duplicate_a_conflict(
     assert (await service.metrics())["webhook_conflicts_total"] == conflicts
 
 
+async def test_an_old_delivery_is_as_good_as_a_new_one(service: Service) -> None:
+    """The scheme signs no time, so that nothing is stale; replayed, it is a duplicate."""
+    old = message(ts="2001-01-01T00:00:00Z")
+    await service.store(old, message(message_id="m-2"), old)
+    assert await service.ids() == ["m-1", "m-2"]
+    assert (await service.metrics())['webhook_requests_total{result="duplicate"}'] == 1
+
+
 async def test_an_empty_text_is_not_the_same_as_none(service: Service) -> None:
     await service.store(message(text=""), message(text=None))
     assert (await service.metrics())["webhook_conflicts_total"] == 1
