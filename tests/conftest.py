@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import Service, running
 from tests.wires import Wire, Wires, served
+
+# pytest --hypothesis-profile=long: for a night, not for a change
+settings.register_profile("long", max_examples=10_000)
 
 
 @pytest.fixture

@@ -144,6 +144,19 @@ def test_there_is_something_to_run_before_line_25(readme: str) -> None:
     assert any("just run" in line for line in head)
 
 
+# Situations
+
+
+def test_every_situation_names_tests_that_are_there(readme: str) -> None:
+    rows = tables(readme, "situation")
+    assert len(rows) == 16
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row[-1])
+        assert named, row[0]
+        for file, name in named:
+            assert f"def {name}(" in (ROOT / file).read_text("utf-8"), f"{file}::{name}"
+
+
 # Links
 
 
