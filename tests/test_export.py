@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -829,7 +828,15 @@ def test_a_full_disk_leaves_the_old_file(
 ) -> None:
     file = tmp_path / "all"
     file.write_text("old")
-    monkeypatch.setattr("os.fsync", lambda _: fail(OSError(28, "No space left on device"))())
+    sync = os.fsync
+
+    def fail_but_for_the_database(descriptor: int) -> None:
+        spared = {each.stat().st_ino for each in (tmp_path, *tmp_path.glob("app.db*"))}
+        if os.fstat(descriptor).st_ino not in spared:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", fail_but_for_the_database)
     assert main(["--output", str(file)]) == 1
     assert capsys.readouterr().err == f"export: cannot write {file}: No space left on device\n"
     assert_only_the_old(tmp_path, file)
