@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service.asgi import BodyReader
 from service.protocol import Phase
 from service.store.sqlite import SqliteStore
 from tests.bench.client import Client
@@ -35,8 +37,8 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return SERVICE_LOOP
 
 
-def webhook(message_id: str) -> bytes:
-    body = encode(message(message_id=message_id))
+def webhook(message_id: str, filling: bytes = b"") -> bytes:
+    body = encode(message(message_id=message_id)) + filling
     fields = f"X-Signature: {signature(body)}\r\nContent-Length: {len(body)}"
     return f"POST /webhook HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode() + body
 
@@ -134,6 +136,39 @@ async def test_all_who_never_end_are_closed_and_all_who_do_are_served(hasty: Wir
 
 def metric(wires: Wires, name: str) -> float | None:
     return wires.service.app.metrics.registry.get_sample_value(name)
+
+
+@pytest.mark.anyio
+async def test_large_bodies_under_way_are_bounded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[BodyReader] = []
+
+    class KnownReader(BodyReader):
+        def __init__(self, body_bytes_max: int) -> None:
+            super().__init__(body_bytes_max)
+            readers.append(self)
+
+    monkeypatch.setattr("service.asgi.HELD_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr("service.routes.webhook.BodyReader", KnownReader)
+    async with served(tmp_path, MAX_BODY_BYTES="1000000") as wires:
+        large = [webhook(f"large-{n}", b" " * 900_000) for n in range(2)]
+        first, second, honest = [await wires.connect() for _ in range(3)]
+        await first.send(large[0][:600_000])
+        for _ in range(1_000):
+            if readers[0]._held_bytes > 599_000:
+                break
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            await second.send(large[1])
+            answer = await second.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert (await ask(honest, webhook(str(uuid.uuid4())))).status == 200
+        await first.send(large[0][600_000:])
+        assert (await first.answer()).status == 200
+        assert (await ask(second, large[1])).status == 200
+        assert results(await wires.service.metrics())["unavailable"] == 2
+        assert readers[0]._held_bytes == 0
 
 
 # A clock that goes back

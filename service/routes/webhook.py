@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.types import Receive, Scope, Send
 
 from service import signature
-from service.asgi import read_body, send_json
+from service.asgi import BodyReader, send_json
 from service.errors import InvalidSignature, RequestError, Unavailable
 from service.ingest import GroupCommit
 from service.logs import RequestLine
@@ -23,7 +23,7 @@ class Webhook:
         self, secrets: Sequence[bytes], body_bytes_max: int, ingest: GroupCommit, metrics: Metrics
     ) -> None:
         self._secrets = secrets
-        self._body_bytes_max = body_bytes_max
+        self._bodies = BodyReader(body_bytes_max)
         self._ingest = ingest
         self._metrics = metrics
 
@@ -46,7 +46,7 @@ class Webhook:
         if not self._secrets:
             raise Unavailable("no webhook secret is configured (WEBHOOK_SECRET)")
         claimed = signature.find(scope["headers"])
-        body = await read_body(scope, receive, self._body_bytes_max)
+        body = await self._bodies.read(scope, receive)
         if not signature.is_trusted(self._secrets, body, claimed):
             raise InvalidSignature
         message = decode_message(body)
