@@ -80,9 +80,9 @@ class SqliteStore:
             if not self._path.exists():  # where it does, this has been done before it was made
                 make_folder(self._path.parent)
             await self._writer.run(self._migrate)
-            await self._take_over_log()
             await self._indexer.open()
             await self.check()
+            await self._take_over_log()
             # SQLite has synced it, too, but does not look whether that succeeded.
             sync_folder(self._path.parent)
         except (OSError, StoreError, DatabaseError) as error:
