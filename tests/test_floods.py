@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from service.asgi import BodyReader
-from service.protocol import Phase
 from service.store.sqlite import SqliteStore
 from tests.bench.client import Client
 from tests.bench.targets import running as running_target
@@ -24,11 +23,10 @@ from tests.floods.findings import Finding, Flood, at_least, at_most, exactly, to
 from tests.floods.page import PAGE, PUBLISHED, fill, render, summary
 from tests.floods.surroundings import ALTERED
 from tests.floods.traffic import Probe, probe
-from tests.support import Service, encode, message, parse_lines, running, signature
-from tests.wires import SERVICE_LOOP, Answer, Wire, Wires, served
+from tests.support import Service, encode, message, parse_lines, running
+from tests.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, hasten, post, served
 
 HASTE_SECONDS = 0.5
-GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
@@ -38,9 +36,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def webhook(message_id: str, filling: bytes = b"") -> bytes:
-    body = encode(message(message_id=message_id)) + filling
-    fields = f"X-Signature: {signature(body)}\r\nContent-Length: {len(body)}"
-    return f"POST /webhook HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode() + body
+    return post(encode(message(message_id=message_id)) + filling)
 
 
 async def ask(wire: Wire, request: bytes) -> Answer:
@@ -101,8 +97,7 @@ async def ids_of(service: Service) -> list[str]:
 @pytest.fixture
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
     """A service that waits a moment where others wait for many seconds."""
-    for phase in Phase:
-        monkeypatch.setattr(phase, "_value_", HASTE_SECONDS)
+    hasten(monkeypatch, HASTE_SECONDS)
     monkeypatch.setattr("service.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         yield wires

@@ -29,9 +29,8 @@ from tests.support import (
     signature,
     wait_until,
 )
-from tests.wires import SERVICE_LOOP, Answer, Wire, Wires, served
+from tests.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, served
 
-GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 FEW = 3
 REFUSED = "http_connections_refused_total"
 

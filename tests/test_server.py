@@ -13,7 +13,19 @@ from service.protocol import HEAD_BYTES_MAX, HEAD_SECONDS, Phase
 from service.store.sqlite import SqliteStore
 from tests.processes import ServiceProcess, serving
 from tests.support import SECRET, encode, message, samples, signature
-from tests.wires import BODY, GET, SERVICE_LOOP, Answer, Wire, Wires, chunked, head, post, served
+from tests.wires import (
+    BODY,
+    GET,
+    SERVICE_LOOP,
+    Answer,
+    Wire,
+    Wires,
+    chunked,
+    hasten,
+    head,
+    post,
+    served,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +41,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 @pytest.fixture
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
     """A service that waits a moment where others wait for many seconds."""
-    for phase in Phase:
-        monkeypatch.setattr(phase, "_value_", HASTE_SECONDS)
+    hasten(monkeypatch, HASTE_SECONDS)
     monkeypatch.setattr("service.protocol.LINGER_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         yield wires

@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from service.listener import CONNECTIONS_MAX, Listener, bind
 from service.logs import StandardLogging
+from service.protocol import Phase
 from service.server import GracefulServer, configure
 from tests.support import WAIT_SECONDS, Service, building, encode, message, signature
 
@@ -41,6 +44,12 @@ def head(*fields: str) -> bytes:
 def chunked(body: bytes, size: int = 100) -> bytes:
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have the service wait for heads and bodies a moment, where it waits for many seconds."""
+    for phase in Phase:
+        monkeypatch.setattr(phase, "_value_", seconds)
 
 
 @contextlib.asynccontextmanager
