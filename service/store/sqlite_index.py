@@ -189,10 +189,13 @@ class Indexer:
         """Take the slice into the index, unless another process has done so."""
         connection.execute(self._queries.begin_slice)
         recorded = connection.execute(self._queries.record_indexed, {"after_seq": after_seq})
-        for step in self._steps if recorded.rowcount else ():
+        if not recorded.rowcount:
+            connection.rollback()
+            return False
+        for step in self._steps:
             connection.execute(step)
         connection.commit()
-        return bool(recorded.rowcount)
+        return True
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
