@@ -5,7 +5,8 @@
 -- Readers never wait for the writer, nor the writer for readers.
 PRAGMA journal_mode = WAL;
 
--- A commit returns after fsync (or fdatasync, as SQLite was built): what is acknowledged survives the loss of power.
+-- A commit returns after fsync (or fdatasync, as SQLite was built): what is acknowledged survives the
+-- loss of power.
 PRAGMA synchronous = FULL;
 
 -- The service moves the log's pages into the database twice a second, while nobody waits for it.
