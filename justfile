@@ -118,7 +118,7 @@ lock *ARGS: venv
     {{ python }} -m pip install --quiet --disable-pip-version-check uv
     compile() {
         .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-            --custom-compile-command "just lock" pyproject.toml "$@"
+            --custom-compile-command "just lock" --extra postgres pyproject.toml "$@"
     }
     compile "$@" --output-file requirements.txt
     compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
