@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store.queries import Queries
+from service.store.queries import SqliteQueries
 from tests.sql_workbench.sqlite import connect, list_schema, migrate
 from tests.support import ROOT
 
@@ -147,13 +147,13 @@ def test_the_readme_names_every_query() -> None:
     ]
     unnamed = [
         name
-        for name in Queries.__struct_fields__
+        for name in SqliteQueries.__struct_fields__
         if not any(fnmatch(name, pattern) for pattern in patterns)
     ]
     unused = [
         pattern
         for pattern in patterns
-        if not any(fnmatch(name, pattern) for name in Queries.__struct_fields__)
+        if not any(fnmatch(name, pattern) for name in SqliteQueries.__struct_fields__)
     ]
     assert (unnamed, unused) == ([], [])
 
@@ -190,7 +190,7 @@ def test_what_the_readme_types_into_the_shell_works(shell: str, tmp_path: Path) 
     assert "SEARCH indexed_message USING PRIMARY KEY (from_msisdn=?" in done.stdout
 
 
-@pytest.mark.parametrize("name", Queries.__struct_fields__)
+@pytest.mark.parametrize("name", SqliteQueries.__struct_fields__)
 def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     text = (SQL / "queries" / f"{name}.sql").read_text("utf-8")
     values = dict.fromkeys(re.findall(r":\w+", text), "0")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 
 from service.store.port import DiskFailed, StoreError
-from service.store.queries import Queries
+from service.store.queries import SqliteQueries
 from service.store.sqlite_connection import Options, Pool
 
 CHECKPOINT_SECONDS = 0.5
@@ -24,7 +24,7 @@ class Checkpoints:
     def __init__(
         self,
         options: Options,
-        queries: Queries,
+        queries: SqliteQueries,
         writer: Pool,
         readers: Sequence[Pool],
         reopen: Callable[[], Awaitable[None]],

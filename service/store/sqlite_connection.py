@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import aiosqlite
 
 from service.store.port import DiskFailed, QueryTimeout, StoreDamaged, StoreError
-from service.store.queries import Queries
+from service.store.queries import SqliteQueries
 
 try:
     from pysqlite3 import dbapi2  # a current SQLite, where it has a wheel
@@ -55,7 +55,7 @@ class Connection(aiosqlite.Connection):
     """
 
     @classmethod
-    async def open(cls, options: Options, queries: Queries) -> "Connection":
+    async def open(cls, options: Options, queries: SqliteQueries) -> "Connection":
         """Connect and configure; raises StoreError where a setting did not take."""
 
         def connect() -> Any:
@@ -92,7 +92,7 @@ class Pool:
     I/O error nothing that a connection believes about its file is certain.
     """
 
-    def __init__(self, size: int, options: Options, queries: Queries) -> None:
+    def __init__(self, size: int, options: Options, queries: SqliteQueries) -> None:
         self._options = options
         self._queries = queries
         self._size = size
@@ -263,7 +263,7 @@ def _rolling_back(connection: sqlite3.Connection, function: Callable[[sqlite3.Co
         raise
 
 
-def _configure(connection: sqlite3.Connection, options: Options, queries: Queries) -> None:
+def _configure(connection: sqlite3.Connection, options: Options, queries: SqliteQueries) -> None:
     execute_all(connection, options.settings_sql)
     cursor = connection.execute(queries.read_connection)
     found = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from service.store.port import StoreDamaged
-from service.store.queries import Queries
+from service.store.queries import SqliteQueries
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 
 SUFFIX = "-index"
@@ -41,7 +41,7 @@ def index_path(database: Path) -> Path:
 class Indexer:
     """Writes the index file of one database. `open` it, `start` it, `close` it."""
 
-    def __init__(self, database: Path, folder: Path, queries: Queries) -> None:
+    def __init__(self, database: Path, folder: Path, queries: SqliteQueries) -> None:
         self._path = index_path(database)
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")

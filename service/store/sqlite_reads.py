@@ -7,19 +7,9 @@ import sqlite3
 from functools import cached_property
 from typing import Any
 
+from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
-from service.store.queries import Queries
-
-PART_CHARACTERS = 3
-"""by_text finds parts of this length, and so no shorter text."""
-
-FEW_MESSAGES = 10_000
-"""Of a text that more messages have, a page is found sooner by looking at messages in their order
-than by finding and sorting all that have it."""
-
-READS_IN_A_ROW = 20
-"""So many messages are read one after the other in the time that one takes by its place in an
-index. (Measured: 0.14 µs and 2.4 to 3.5 µs.)"""
+from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
 
@@ -27,7 +17,9 @@ Parameters = dict[str, Any]
 class Reads:
     """Reads one snapshot: that of the index first, so that the messages hold all that it has."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Queries, chosen: Filter) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, queries: SqliteQueries, chosen: Filter
+    ) -> None:
         self._connection = connection
         self._queries = queries
         self._chosen = chosen
@@ -55,11 +47,11 @@ class Reads:
         if sizes.get("by_text", 0) > FEW_MESSAGES:
             del sizes["by_text"]
         if (
-            _least(sizes) == "by_scan"
+            least(sizes) == "by_scan"
             and self._up_to_few(self._queries.estimate_scan) > FEW_MESSAGES
         ):
             del sizes["by_scan"]
-        sql = getattr(self._queries, "page_" + _least(sizes))
+        sql = getattr(self._queries, "page_" + least(sizes))
         return [Row(*row) for row in self._connection.execute(sql, parameters).fetchall()]
 
     def count(self) -> int:
@@ -71,7 +63,7 @@ class Reads:
             return self._sizes["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
             return self._sizes["by_to"]
-        return self._one(getattr(queries, "count_" + _least(self._sizes)))
+        return self._one(getattr(queries, "count_" + least(self._sizes)))
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
@@ -108,10 +100,6 @@ class Reads:
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
         return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
-
-
-def _least(sizes: dict[str, int]) -> str:
-    return min(sizes, key=sizes.__getitem__, default="by_ts")
 
 
 def match_parts(q_folded: str) -> str:

@@ -13,7 +13,7 @@ from unittest import mock
 import msgspec
 
 from service.store import sqlite_index
-from service.store.queries import load_queries, sql_folder
+from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver, execute_all
 from tests.bench import dataset
@@ -100,7 +100,7 @@ def build(database: Path, count: int, watch: Watch) -> None:
 
 def _insert(database: Path, count: int, watch: Watch) -> None:
     """One transaction."""
-    sql = load_queries(sql_folder("sqlite") / "queries").insert_messages
+    sql = load_queries(sql_folder("sqlite") / "queries", SqliteQueries).insert_messages
     connection = driver.connect(str(database), isolation_level=None)
     try:
         execute_all(connection, FAST + _cache_size())
@@ -124,7 +124,9 @@ async def _index(database: Path, watch: Watch) -> None:
         shutil.copy(sql / "index.sql", folder)
         (folder / "index_connection.sql").write_text(FAST + _cache_size())
         with mock.patch.object(sqlite_index, "EXPECTED_SETTINGS", FAST_SETTINGS):
-            indexer = sqlite_index.Indexer(database, folder, load_queries(sql / "queries"))
+            indexer = sqlite_index.Indexer(
+                database, folder, load_queries(sql / "queries", SqliteQueries)
+            )
         try:
             await indexer.open()
             with watch.counting("indexing messages", count) as step:

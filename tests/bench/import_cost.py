@@ -26,7 +26,7 @@ from rich.table import Table
 from service.compression import reading, writing
 from service.schemas import Message, WebhookBody, decode_message, encode, format_instant
 from service.store.migrate import load_migrations
-from service.store.queries import load_queries, sql_folder
+from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite_connection import driver, execute_all
 from service.store.sqlite_index import SLICE_MESSAGES, index_path
 from tests.bench.dataset import messages
@@ -104,7 +104,7 @@ def _measure_bare(file: Path, database: Path) -> Cost:
 def _run_bare(file: Path, database: Path) -> Cost:
     """One thread, one loop: store a batch, and index whenever there is a slice to index."""
     folder = sql_folder("sqlite")
-    queries = load_queries(folder / "queries")
+    queries = load_queries(folder / "queries", SqliteQueries)
     main_file = driver.connect(database.as_uri(), uri=True, isolation_level=None)
     execute_all(main_file, (folder / "connection.sql").read_text("utf-8"))
     for migration in load_migrations(folder / "migrations"):

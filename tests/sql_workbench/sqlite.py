@@ -11,7 +11,7 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.store.migrate import load_migrations
-from service.store.queries import load_queries
+from service.store.queries import SqliteQueries, load_queries
 from service.store.sqlite_connection import describe_driver, driver, split_statements
 from tests.sql_workbench.dialect import Broken, Described, Query
 
@@ -35,7 +35,7 @@ class Sqlite:
     version = describe_driver()
 
     def describe(self, folder: Path) -> Described:
-        queries = msgspec.structs.asdict(load_queries(folder / "queries"))
+        queries = msgspec.structs.asdict(load_queries(folder / "queries", SqliteQueries))
         with tempfile.TemporaryDirectory() as scratch, closing(connect(Path(scratch))) as database:
             migrate(database, folder)
             schema = write_schema(database, read_comments(folder))
@@ -75,7 +75,7 @@ def read_definitions(folder: Path) -> dict[str, str]:
     """The files that make a database what it is, in their order."""
     return {
         "connection.sql": (folder / "connection.sql").read_text("utf-8"),
-        "create_migrations.sql": load_queries(folder / "queries").create_migrations,
+        "create_migrations.sql": load_queries(folder / "queries", SqliteQueries).create_migrations,
     } | {migration.name: migration.sql for migration in load_migrations(folder / "migrations")}
 
 

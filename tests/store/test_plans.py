@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.store.queries import Queries, load_queries, sql_folder
+from service.store.queries import SqliteQueries, load_queries, sql_folder
 from tests.sql_workbench.__main__ import ROOT, snapshots
 from tests.sql_workbench.dialect import Described, Query
 from tests.sql_workbench.sqlite import Sqlite, ask, connect, migrate
@@ -38,7 +38,7 @@ def full_database(
         database.execute(queries().insert_messages, {"batch": batch, "created_at": 0})
         database.execute(queries().create_slice)
         database.execute(queries().fill_slice, {"after_seq": 0, "limit": MESSAGES})
-        for name in Queries.__struct_fields__:
+        for name in SqliteQueries.__struct_fields__:
             if name.startswith("index_"):
                 database.execute(getattr(queries(), name))
         database.execute(queries().empty_slice)
@@ -49,8 +49,8 @@ def full_database(
         yield database
 
 
-def queries() -> Queries:
-    return load_queries(SQL / "queries")
+def queries() -> SqliteQueries:
+    return load_queries(SQL / "queries", SqliteQueries)
 
 
 def random_messages() -> list[Any]:
@@ -71,7 +71,7 @@ def test_the_snapshots_are_what_just_sql_would_write(described: Described) -> No
         assert (ROOT / file).read_text("utf-8") == text, f"{file} is out of date: run `just sql`"
 
 
-@pytest.mark.parametrize("name", Queries.__struct_fields__)
+@pytest.mark.parametrize("name", SqliteQueries.__struct_fields__)
 def test_a_plan_stays_as_it_is_on_a_full_database(
     described: Described, full_database: Any, name: str
 ) -> None:

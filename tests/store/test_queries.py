@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import DatabaseError
-from service.store.queries import Queries, load_queries, sql_folder
+from service.store.queries import SqliteQueries, load_queries, sql_folder
 
 
 @pytest.fixture
@@ -16,30 +16,30 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_file_is_a_field_of_its_name(folder: Path) -> None:
-    queries = load_queries(folder)
-    for name in Queries.__struct_fields__:
+    queries = load_queries(folder, SqliteQueries)
+    for name in SqliteQueries.__struct_fields__:
         assert getattr(queries, name) == (folder / f"{name}.sql").read_text("utf-8")
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "top_senders.sql").unlink()
     with pytest.raises(DatabaseError, match=r"top_senders is missing \(see .*queries\.py\)"):
-        load_queries(folder)
+        load_queries(folder, SqliteQueries)
 
 
 def test_a_file_that_nothing_uses_is_named(folder: Path) -> None:
     (folder / "bottom_senders.sql").write_text("SELECT 1;", "utf-8")
     with pytest.raises(DatabaseError, match="bottom_senders is not used"):
-        load_queries(folder)
+        load_queries(folder, SqliteQueries)
 
 
 @pytest.mark.parametrize("name", ["Top_Senders.sql", "top-senders.sql", "top_senders.SQL"])
 def test_a_misnamed_file_is_not_taken_for_the_right_one(folder: Path, name: str) -> None:
     (folder / "top_senders.sql").rename(folder / name)
     with pytest.raises(DatabaseError, match="top_senders is missing"):
-        load_queries(folder)
+        load_queries(folder, SqliteQueries)
 
 
 def test_no_folder_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="begin_read is missing"):
-        load_queries(tmp_path / "nowhere")
+        load_queries(tmp_path / "nowhere", SqliteQueries)

@@ -1,0 +1,19 @@
+"""Which way to the messages of a filter is the shortest: what every database's reads agree on."""
+
+from collections.abc import Mapping
+
+PART_CHARACTERS = 3
+"""An index of texts finds parts of this length, and so no shorter text."""
+
+FEW_MESSAGES = 10_000
+"""Of a text that more messages have, a page is found sooner by looking at messages in their order
+than by finding and sorting all that have it."""
+
+READS_IN_A_ROW = 20
+"""So many messages are read one after the other in the time that one takes by its place in an
+index. (Measured on SQLite: 0.14 µs and 2.4 to 3.5 µs.)"""
+
+
+def least(sizes: Mapping[str, int]) -> str:
+    """Of the sides that can serve a filter, the one that looks at the fewest messages."""
+    return min(sizes, key=sizes.__getitem__, default="by_ts")
