@@ -85,9 +85,9 @@ def _serve(settings: Settings) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    from service.store.sqlite import SqliteStore
+    from service.store.choice import make_store
 
-    store = SqliteStore(settings.database_path)
+    store = make_store(settings)
     await store.open()
     await store.close()
 

@@ -17,8 +17,7 @@ from service.routes.observe import Exposition, Live, Ready
 from service.routes.stats import StatsOfMessages
 from service.routes.webhook import Webhook
 from service.settings import Settings
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_connection import describe_driver, warn_of_driver
+from service.store.choice import make_store
 
 PATHS = (
     "/webhook",
@@ -51,10 +50,8 @@ class Application:
         self._log = log
         self.metrics = Metrics(PATHS)
         self.metrics.watch_log(lambda: log.lines_dropped)
-        self.metrics.watch_database(settings.database_path, describe_driver())
-        self._store = SqliteStore(
-            settings.database_path, timeout_seconds=settings.query_timeout_seconds
-        )
+        self._store = make_store(settings)
+        self.metrics.watch_database(lambda: self._store.engine, self._store.database_bytes)
         self.metrics.watch_index(self._store.messages_behind)
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
@@ -110,8 +107,8 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _warn(self) -> None:
-        if trouble := warn_of_driver():
-            self._log.warning("database_driver", message=trouble)
+        for event, message in self._store.warnings():
+            self._log.warning(event, message=message)
         if not self._settings.secrets:
             self._log.warning(
                 "no_secret", message="WEBHOOK_SECRET is not set: every webhook is refused"

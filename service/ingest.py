@@ -2,7 +2,8 @@
 
 While one batch is being committed, what arrives is collected; when the commit returns, everything
 collected goes into the next one. No timer: alone, a message commits at once; under load, batches
-grow by themselves. One task writes; requests only wait on a future.
+grow by themselves. As many tasks write as the store takes batches at a time; requests only wait on
+a future.
 """
 
 import asyncio
@@ -30,13 +31,16 @@ class GroupCommit:
         self._waiting: deque[tuple[Message, asyncio.Future[Outcome]]] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: list[asyncio.Task[None]] = []
         metrics.watch_queue(self._waiting.__len__)
 
     def start(self) -> None:
         """Begin to write; needs a running event loop."""
         self._create_future = asyncio.get_running_loop().create_future
-        self._writer = asyncio.create_task(self._write_batches(), name="group-commit")
+        self._writers = [
+            asyncio.create_task(self._write_batches(), name=f"group-commit-{number}")
+            for number in range(self._store.batches_in_flight)
+        ]
 
     def submit(self, message: Message) -> "asyncio.Future[Outcome]":
         """A future of what became of `message`, done only after its commit is on stable storage.
@@ -57,8 +61,7 @@ class GroupCommit:
         """Take no more messages, and return when every one taken has its answer."""
         self._closing = True
         self._arrived.set()
-        if self._writer is not None:
-            await self._writer
+        await asyncio.gather(*self._writers)
 
     async def _write_batches(self) -> None:
         while True:

@@ -11,13 +11,16 @@ webhook against 1.
 
 import platform
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.utils import floatToGoString
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -32,7 +35,8 @@ WEBHOOK_RESULTS = (
     "too_large",
     "unavailable",
 )
-DATABASE_FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"}
+DATABASE_FILES = ("main", "wal", "index", "index_wal")
+"""Of these, a PostgreSQL server tells the first."""
 
 REQUEST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1.0)
@@ -87,19 +91,9 @@ class Metrics:
         self._connections = Gauge(
             "http_connections", "Connections that are open", registry=registry
         )
-        self._database_bytes = Gauge(
-            "database_bytes",
-            "Size of the database's files: " + ", ".join(DATABASE_FILES),
-            ("file",),
-            registry=registry,
-        )
-        self._build = Gauge(
-            "service_build_info",
-            "Always 1: what runs here",
-            ("version", "python", "database"),
-            registry=registry,
-        )
         self._lines_dropped: Callable[[], int] = int
+        self._engine: Callable[[], str] = str
+        self._database_bytes: Callable[[], Mapping[str, int]] = dict
 
     def observe_request(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count one request. `method` and `path` are as the client wrote them."""
@@ -128,12 +122,12 @@ class Metrics:
         """Read the count of lost log lines where they are lost."""
         self._lines_dropped = lines_dropped
 
-    def watch_database(self, path: Path, database: str) -> None:
-        """`database` names the engine and its version, for `service_build_info`."""
-        for name, suffix in DATABASE_FILES.items():
-            file = path.with_name(path.name + suffix)
-            self._database_bytes.labels(name).set_function(partial(_bytes_of, file))
-        self._build.labels(version("webhook-service"), platform.python_version(), database).set(1)
+    def watch_database(
+        self, engine: Callable[[], str], database_bytes: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Read the database's name, version and size where they are known."""
+        self._engine = engine
+        self._database_bytes = database_bytes
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks for at each scrape, from a thread of its own."""
@@ -171,6 +165,25 @@ class Metrics:
             "Log lines lost because standard output was not read",
             value=self._lines_dropped(),
         )
+        yield from self._collect_database()
+
+    def _collect_database(self) -> Iterator[Metric]:
+        sizes = GaugeMetricFamily(
+            "database_bytes",
+            "Size of the database's files: " + ", ".join(DATABASE_FILES),
+            labels=["file"],
+        )
+        for name, size in self._database_bytes().items():
+            sizes.add_metric([name], size)
+        yield sizes
+        build = GaugeMetricFamily(
+            "service_build_info",
+            "Always 1: what runs here",
+            labels=["version", "python", "database"],
+        )
+        here = [version("webhook-service"), platform.python_version(), self._engine()]
+        build.add_metric(here, 1)
+        yield build
 
     def _collect_requests(self) -> CounterMetricFamily:
         family = CounterMetricFamily(
@@ -191,10 +204,3 @@ class Metrics:
         for labels, histogram in list(self._request_seconds.items()):
             histogram.add_to(family, labels)
         return family
-
-
-def _bytes_of(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_SUFFIX = "_FILE"
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Secret(bytes):
@@ -29,12 +31,24 @@ class Secret(bytes):
     __str__ = __repr__
 
 
+class SqliteFile(msgspec.Struct, frozen=True):
+    """A database in a file of this machine."""
+
+    path: Path
+
+
+class PostgresServer(msgspec.Struct, frozen=True):
+    """A database on a server; the URL may hold a password."""
+
+    url: Secret
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the environment says, checked. `from_environment` is the way to make one."""
 
     webhook_secret: Secret | None = None
     webhook_secret_previous: Secret | None = None
-    database_path: Path = Path("data/app.db")
+    database: SqliteFile | PostgresServer = SqliteFile(Path("data/app.db"))
     log_level: str = "INFO"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -42,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int = 1_048_576
     queue_messages_max: int = 10_000
     query_timeout_seconds: int = 5
+    allows_async_commit: bool = False
     read_token: Secret | None = None
 
     @classmethod
@@ -96,6 +111,12 @@ def _token(text: str) -> Secret:
     return Secret(text.encode())
 
 
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError
+    return text == "1"
+
+
 def _log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
         raise ValueError
@@ -106,6 +127,19 @@ def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:%-]+", text):
         raise ValueError
     return text
+
+
+def _database(url: str) -> SqliteFile | PostgresServer:
+    if url.startswith(POSTGRES_SCHEMES):
+        return PostgresServer(_postgres_url(url))
+    return SqliteFile(_sqlite_path(url))
+
+
+def _postgres_url(url: str) -> Secret:
+    parts = urlsplit(url)
+    if not parts.path.strip("/") or re.search(r"[\s\0]", url):
+        raise ValueError
+    return Secret(url.encode())
 
 
 def _sqlite_path(url: str) -> Path:
@@ -121,10 +155,10 @@ VARIABLES = {
         "webhook_secret_previous", _secret, "a secret", has_file=True
     ),
     "DATABASE_URL": Variable(
-        "database_path",
-        _sqlite_path,
-        "sqlite:///relative/path or sqlite:////absolute/path of a file;"
-        " postgresql:// is not supported by this version",
+        "database",
+        _database,
+        "sqlite:///relative/path or sqlite:////absolute/path of a file,"
+        " or postgresql://user:password@host:port/database",
         has_file=True,
     ),
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
@@ -148,6 +182,9 @@ VARIABLES = {
         "query_timeout_seconds",
         whole_number(1, 3_600),
         "a whole number of seconds from 1 to 3600",
+    ),
+    "ALLOW_ASYNC_COMMIT": Variable(
+        "allows_async_commit", _flag, "1, or 0, which is the same as not to set it"
     ),
     "READ_TOKEN": Variable(
         "read_token",

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import Application
 from service.logs import Log
-from service.settings import VARIABLES, Settings
+from service.settings import VARIABLES, Settings, SqliteFile
 from tests.support import ROOT, running
 
 README = ROOT / "README.md"
@@ -60,9 +60,10 @@ def test_the_defaults_are_those_that_are_used(readme: str) -> None:
         for name, variable in VARIABLES.items()
         if name != "DATABASE_URL"
     }
+    assert settings.database == SqliteFile(Path("data/app.db"))
     assert shown == {
         name: None if value is None else str(value) for name, value in used.items()
-    } | {"DATABASE_URL": f"sqlite:///{settings.database_path}"}
+    } | {"DATABASE_URL": "sqlite:///data/app.db", "ALLOW_ASYNC_COMMIT": None}
 
 
 def test_the_variables_that_may_stand_in_a_file_are_told(readme: str) -> None:
@@ -79,7 +80,7 @@ def test_the_routes_are_those_that_are_served(readme: str, tmp_path: Path) -> No
     named = set(re.findall(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z/]+(?:\.json)?)", readme))
     with (tmp_path / "log").open("wb") as file:
         log = Log("INFO", file.fileno())
-        app = Application(Settings(database_path=tmp_path / "app.db"), log)
+        app = Application(Settings(database=SqliteFile(tmp_path / "app.db")), log)
         log.close()
     served = {
         (method, route.path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.errors import SettingsError
-from service.settings import VARIABLES, Settings
+from service.settings import VARIABLES, Settings, SqliteFile
 from tests.processes import ServiceProcess, clean_environment, serving
 from tests.support import (
     ROOT,
@@ -31,7 +31,7 @@ def test_defaults() -> None:
     assert read() == Settings(
         webhook_secret=None,
         webhook_secret_previous=None,
-        database_path=Path("data/app.db"),
+        database=SqliteFile(Path("data/app.db")),
         log_level="INFO",
         host="127.0.0.1",
         port=8000,
@@ -63,9 +63,9 @@ def test_other_variables_are_none_of_ours() -> None:
         ),
         ("WEBHOOK_SECRET", "k" * 10_000, "webhook_secret", b"k" * 10_000),
         ("WEBHOOK_SECRET_PREVIOUS", "x", "webhook_secret_previous", b"x"),
-        ("DATABASE_URL", "sqlite:///a.db", "database_path", Path("a.db")),
-        ("DATABASE_URL", "sqlite:///a/b c.db", "database_path", Path("a/b c.db")),
-        ("DATABASE_URL", "sqlite:////a/b", "database_path", Path("/a/b")),
+        ("DATABASE_URL", "sqlite:///a.db", "database", SqliteFile(Path("a.db"))),
+        ("DATABASE_URL", "sqlite:///a/b c.db", "database", SqliteFile(Path("a/b c.db"))),
+        ("DATABASE_URL", "sqlite:////a/b", "database", SqliteFile(Path("/a/b"))),
         ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
         ("LOG_LEVEL", "info", "log_level", "INFO"),
         ("LOG_LEVEL", "Warning", "log_level", "WARNING"),

@@ -6,16 +6,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from service.errors import DatabaseError, StartError
 from service.export.arguments import STANDARD_OUTPUT, Options, parse
 from service.export.output import writing
-from service.settings import Settings
+from service.settings import Settings, SqliteFile
+from service.store.choice import make_store
 from service.store.port import StoreError
-from service.store.sqlite import SqliteStore
 from service.stream import Walk
 
 VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE")
@@ -31,10 +30,9 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
         settings = Settings.from_environment({name: os.environ.get(name, "") for name in VARIABLES})
-        if not settings.database_path.exists():
-            raise DatabaseError(f"DATABASE_URL: there is no database at {settings.database_path}")
+        _refuse_missing_file(settings)
         with _ending_on_signals():
-            messages = asyncio.run(_export(options, settings.database_path))
+            messages = asyncio.run(_export(options, settings))
     except StartError as error:
         return _fail(str(error), error.exit_code)
     except StoreError as error:
@@ -46,8 +44,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-async def _export(options: Options, database: Path) -> int:
-    store = SqliteStore(database)
+def _refuse_missing_file(settings: Settings) -> None:
+    """The store would make one, and the export be whole and empty."""
+    if isinstance(settings.database, SqliteFile) and not settings.database.path.exists():
+        raise DatabaseError(f"DATABASE_URL: there is no database at {settings.database.path}")
+
+
+async def _export(options: Options, settings: Settings) -> int:
+    store = make_store(settings)
     await store.open()
     try:
         # Of what the index lacks, each page would look at all again.

@@ -6,17 +6,17 @@ import signal
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 from service.errors import SettingsError
 from service.intake.arguments import Options, parse
 from service.intake.batches import Reader
-from service.intake.pipeline import IndexedStore, Pipeline
+from service.intake.pipeline import Pipeline
 from service.intake.rejects import Rejects, RejectsError
 from service.intake.report import screen, summary
 from service.intake.sources import Valve
 from service.settings import Settings
-from service.store.sqlite import SqliteStore
+from service.store.choice import make_store
+from service.store.port import Store
 
 VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "MAX_BODY_BYTES")
 """What is read of the environment; the rest of it is the service's own affair."""
@@ -45,7 +45,7 @@ async def _import(options: Options, settings: Settings, rejects: Rejects) -> int
         reader = Reader(options.files, settings.body_bytes_max, rejects, valve)
         begun = time.perf_counter()
         with screen(options.files) as shown:
-            pipeline = Pipeline(lambda: _opened(settings.database_path), reader, valve, shown)
+            pipeline = Pipeline(lambda: _opened(settings), reader, valve, shown)
             signals = _stop_on_signals(pipeline)
             await pipeline.run()
         elapsed_seconds = time.perf_counter() - begun
@@ -58,8 +58,8 @@ async def _import(options: Options, settings: Settings, rejects: Rejects) -> int
     return _exit_code(pipeline, signals)
 
 
-async def _opened(path: Path) -> IndexedStore:
-    store = SqliteStore(path)
+async def _opened(settings: Settings) -> Store:
+    store = make_store(settings)
     await store.open()
     return store
 

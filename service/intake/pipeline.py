@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from service.errors import DatabaseError
 from service.intake.batches import Batch, Reader
@@ -20,20 +20,12 @@ LOCKED_SECONDS_MAX = 300
 """A database that somebody else keeps locked is waited for; who is gone for longer, forgot it."""
 
 
-class IndexedStore(Store, Protocol):
-    """A store that can be asked to index."""
-
-    async def index_all(self) -> None:
-        """Return when all that is stored so far is in the index."""
-        ...
-
-
 class Pipeline:
     """Stores what a reader reads. When `run` ends, `failure` says why not all is stored, if so."""
 
     def __init__(
         self,
-        open_store: Callable[[], Awaitable[IndexedStore]],
+        open_store: Callable[[], Awaitable[Store]],
         reader: Reader,
         valve: Valve,
         shown: Screen,
@@ -68,7 +60,7 @@ class Pipeline:
             if not (self._is_stopped and _is_locked(error)):
                 self.failure = str(error)
 
-    async def _fill(self, store: IndexedStore) -> None:
+    async def _fill(self, store: Store) -> None:
         self._indexing = Indexing(lambda: self._patiently(store.index_all))
         if self._is_stopped:
             self._indexing.stop()

@@ -1,4 +1,4 @@
-"""Folders whose names survive the loss of power."""
+"""Files and folders: names that survive the loss of power, and sizes."""
 
 import errno
 import os
@@ -33,3 +33,11 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def size_of(file: Path) -> int:
+    """How many bytes a file has; 0 where there is none."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,7 +1,7 @@
 """What every database must do for the service. `tests/store/` is its specification."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -79,11 +79,42 @@ class Totals(NamedTuple):
 class Store(Protocol):
     """One database, open. Every method raises StoreError when the database does not answer."""
 
+    batches_in_flight: int
+    """How many calls of `insert` may be under way at a time."""
+
+    async def open(self) -> None:
+        """Make what is not there, migrate, and prove that the database reads and writes.
+
+        Raises DatabaseError, which names the database and what is wrong with it.
+        """
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The database's name and version, known when it is open."""
+        ...
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """What an operator should know of this database, once open: (event, message)."""
+        ...
+
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """Store what is not there yet, in one transaction that is durable when this returns.
 
-        Gives one outcome a message, in their order. Not to be called again before it returned.
+        Gives one outcome a message, in their order.
         """
+        ...
+
+    async def index_all(self) -> None:
+        """Return when all that is stored by now is found and counted as fast as it can be."""
+        ...
+
+    def messages_behind(self) -> int:
+        """About how many messages are stored and found, and not indexed or not counted yet."""
+        ...
+
+    def database_bytes(self) -> Mapping[str, int]:
+        """How much the database takes, by part: those of `metrics.DATABASE_FILES`."""
         ...
 
     async def page(

@@ -12,13 +12,20 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.schemas import Message
-from service.store.folders import make_folder, sync_folder
+from service.store.folders import make_folder, size_of, sync_folder
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.port import DiskFailed, Filter, Outcome, Position, Row, StoreError, Totals
-from service.store.queries import load_queries, sql_folder
+from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite_checkpoints import Checkpoints
-from service.store.sqlite_connection import Options, Pool, driver, execute_all
+from service.store.sqlite_connection import (
+    Options,
+    Pool,
+    describe_driver,
+    driver,
+    execute_all,
+    warn_of_driver,
+)
 from service.store.sqlite_index import Indexer, index_path
 from service.store.sqlite_log import rewrite_log
 from service.store.sqlite_reads import Reads
@@ -31,6 +38,9 @@ READERS = 4
 SEARCHERS = 2
 """Reads at a time that may look at many messages; they leave the processor to all others."""
 
+FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"}
+"""By part of the database, how the name of its file ends."""
+
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
 """What `read_connection.sql` must find: without these an acknowledged message could be lost."""
 
@@ -40,6 +50,11 @@ _decode_rows = msgspec.json.Decoder(list[Row]).decode
 
 class SqliteStore:
     """A `store.port.Store` in one SQLite file. `open` it first."""
+
+    batches_in_flight = 1
+    """SQLite has one writer."""
+
+    engine = describe_driver()
 
     def __init__(self, path: Path, folder: Path | None = None, timeout_seconds: float = 5) -> None:
         """`folder` holds the SQL: `sql/sqlite`, where nothing else is said.
@@ -53,7 +68,7 @@ class SqliteStore:
         self._created_at = 0
         self._stored_seq = 0
         self._migrations = load_migrations(folder / "migrations")
-        self._queries = queries = load_queries(folder / "queries")
+        self._queries = queries = load_queries(folder / "queries", SqliteQueries)
         settings_sql = (folder / "connection.sql").read_text("utf-8")
         uri = path.absolute().as_uri()
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
@@ -92,6 +107,11 @@ class SqliteStore:
         self._indexer.start()
         self._checkpoints.start()
 
+    def warnings(self) -> list[tuple[str, str]]:
+        """See `store.port.Store.warnings`."""
+        trouble = warn_of_driver()
+        return [("database_driver", trouble)] if trouble else []
+
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.port.Store.insert`."""
         if self._checkpoints.is_unsynced:
@@ -102,12 +122,17 @@ class SqliteStore:
         return outcomes
 
     async def index_all(self) -> None:
-        """Return when all that is stored so far is in the index, and found as fast as it can be."""
+        """See `store.port.Store.index_all`."""
         await self._indexer.index_all()
 
     def messages_behind(self) -> int:
-        """About how many messages are stored and not in the index yet."""
+        """See `store.port.Store.messages_behind`."""
         return self._indexer.messages_behind()
+
+    def database_bytes(self) -> dict[str, int]:
+        """See `store.port.Store.database_bytes`: the size of each file."""
+        name = self._path.name
+        return {part: size_of(self._path.with_name(name + end)) for part, end in FILES.items()}
 
     async def page(
         self,

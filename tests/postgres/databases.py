@@ -1,14 +1,27 @@
 """The databases of a server, whoever runs it."""
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
+from anyio.from_thread import start_blocking_portal
 
 Answer = TypeVar("Answer")
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[Callable[[str], object]]:
+    """What runs statements, one after the other, on a connection that is open all the time."""
+    with start_blocking_portal() as portal:
+        connection = portal.call(asyncpg.connect, url)
+        try:
+            yield lambda sql: portal.call(connection.execute, sql)
+        finally:
+            connection.terminate()
 
 
 class Databases:

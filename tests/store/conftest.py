@@ -1,6 +1,7 @@
 """Every test that asks for `store` or `database` runs once for each kind of database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from tests.store.databases import DATABASES, Database
 
 
 @pytest.fixture(params=DATABASES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database."""
-    made: Database = DATABASES[request.param](tmp_path)
-    return made
+    with ExitStack() as stack:
+        yield DATABASES[request.param](tmp_path, stack)
 
 
 @pytest.fixture

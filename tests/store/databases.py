@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    ExitStack,
     asynccontextmanager,
     closing,
     contextmanager,
@@ -18,12 +19,15 @@ from unittest.mock import patch
 import pytest
 
 from service.schemas import Message
-from service.store import sqlite_reads
+from service.store import postgres, postgres_reads, sqlite_reads
+from service.store.plans import FEW_MESSAGES
 from service.store.port import Outcome, Store
+from service.store.postgres import PostgresStore
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
-from service.store.sqlite_reads import FEW_MESSAGES
+from tests.postgres.databases import connected
+from tests.postgres.suite import empty_database
 
 
 class Database(Protocol):
@@ -47,7 +51,7 @@ class Database(Protocol):
 
 
 class Indexing(Enum):
-    """How far a SQLite store's index is when its messages are read."""
+    """How far a store's index, or its counts, are when its messages are read."""
 
     ALONE = "as far as it gets"
     NEVER = "all messages are in the tail"
@@ -55,22 +59,22 @@ class Indexing(Enum):
     AFTER = "no message is in the tail"
 
 
-class SteeredStore(SqliteStore):
-    """A SqliteStore whose index is just as far as a test wants it."""
+def steer(store: SqliteStore | PostgresStore, indexing: Indexing) -> None:
+    """Have a store, not open yet, index just as far as a test wants it."""
+    if indexing is Indexing.ALONE:
+        return
+    insert = store.insert
 
-    def __init__(self, path: Path, folder: Path, indexing: Indexing) -> None:
-        super().__init__(path, folder, timeout_seconds=60)
-        self._indexing = indexing
-        if indexing is not Indexing.ALONE:
-            self._indexer.start = lambda: None  # type: ignore[method-assign]
-
-    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
-        if self._indexing is Indexing.BEFORE:
-            await self.index_all()
-        outcomes = await super().insert(messages)
-        if self._indexing is Indexing.AFTER:
-            await self.index_all()
+    async def insert_and_index(messages: Sequence[Message]) -> list[Outcome]:
+        if indexing is Indexing.BEFORE:
+            await store.index_all()
+        outcomes = await insert(messages)
+        if indexing is Indexing.AFTER:
+            await store.index_all()
         return outcomes
+
+    store._indexer.start = lambda: None  # type: ignore[method-assign]
+    store.insert = insert_and_index  # type: ignore[method-assign]
 
 
 class SqliteDatabase:
@@ -79,7 +83,7 @@ class SqliteDatabase:
     indexing = Indexing.ALONE
     few_messages = FEW_MESSAGES
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stack: ExitStack | None = None) -> None:
         self.path = folder / "store.db"
         self.sql = folder / "sql"
         shutil.copytree(sql_folder("sqlite"), self.sql)
@@ -88,7 +92,8 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
-        store = SteeredStore(self.path, self.sql, self.indexing)
+        store = SqliteStore(self.path, self.sql, timeout_seconds=60)
+        steer(store, self.indexing)
         await store.open()
         try:
             with patch.object(sqlite_reads, "FEW_MESSAGES", self.few_messages):
@@ -151,15 +156,97 @@ class SqliteCommonTexts(SqliteIndexed):
     few_messages = 0
 
 
-DATABASES: dict[str, type[SqliteDatabase]] = {
+class PostgresDatabase:
+    """A database of a server, and the service's own SQL."""
+
+    indexing = Indexing.ALONE
+    few_messages = FEW_MESSAGES
+    has_trigrams = False
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.sql = folder / "sql"
+        shutil.copytree(sql_folder("postgres"), self.sql)
+        self.url = stack.enter_context(empty_database(self.has_trigrams))
+        stack.enter_context(patch.object(postgres, "COMMIT_SECONDS_MAX", 0.5))
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        store = PostgresStore(self.url, self.sql, timeout_seconds=60, allows_async_commit=True)
+        steer(store, self.indexing)
+        await store.open()
+        try:
+            with patch.object(postgres_reads, "FEW_MESSAGES", self.few_messages):
+                yield store
+        finally:
+            await store.close()
+
+    def refusing(self, message_id: str) -> AbstractContextManager[None]:
+        return self._sabotage(message_id, "RAISE EXCEPTION 'refused by the test'")
+
+    def ignoring(self, message_id: str) -> AbstractContextManager[None]:
+        return self._sabotage(message_id, "RETURN NULL")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with connected(self.url) as run:
+            run("BEGIN")
+            run("LOCK TABLE messages, probe IN EXCLUSIVE MODE")
+            yield
+            run("ROLLBACK")
+
+    def rewrite(self, file: str, old: str, new: str) -> None:
+        """Change a file of this database's SQL."""
+        text = (self.sql / file).read_text("utf-8")
+        assert old in text
+        (self.sql / file).write_text(text.replace(old, new), "utf-8")
+
+    @contextmanager
+    def _sabotage(self, message_id: str, action: str) -> Iterator[None]:
+        with connected(self.url) as run:
+            run(
+                "CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$"
+                f" BEGIN IF NEW.message_id = '{message_id}' THEN {action}; END IF;"
+                " RETURN NEW; END $$;"
+                " CREATE TRIGGER sabotage BEFORE INSERT ON messages"
+                " FOR EACH ROW EXECUTE FUNCTION sabotage()"
+            )
+            yield
+            run("DROP FUNCTION sabotage CASCADE")
+
+
+class PostgresTail(PostgresDatabase):
+    indexing = Indexing.NEVER
+    has_trigrams = True
+
+
+class PostgresMixed(PostgresTail):
+    indexing = Indexing.BEFORE
+
+
+class PostgresIndexed(PostgresTail):
+    indexing = Indexing.AFTER
+
+
+class PostgresCommonTexts(PostgresIndexed):
+    """Every text is taken for one that many messages have."""
+
+    few_messages = 0
+
+
+DATABASES: dict[str, type[SqliteDatabase] | type[PostgresDatabase]] = {
     "sqlite": SqliteDatabase,
     "sqlite-tail": SqliteTail,
     "sqlite-mixed": SqliteMixed,
     "sqlite-indexed": SqliteIndexed,
     "sqlite-common-texts": SqliteCommonTexts,
+    "postgres": PostgresDatabase,
+    "postgres-tail": PostgresTail,
+    "postgres-mixed": PostgresMixed,
+    "postgres-indexed": PostgresIndexed,
+    "postgres-common-texts": PostgresCommonTexts,
 }
 
-one_of_each_kind = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+one_of_each_kind = pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
 """For tests to which it is the same how far an index is."""
 
 needs_the_wheel = pytest.mark.skipif(

@@ -19,7 +19,7 @@ from service.store.sqlite_connection import driver
 from service.store.sqlite_index import index_path
 from service.store.sqlite_reads import match_parts
 from tests.model import Model
-from tests.store.databases import Indexing, SqliteDatabase, SteeredStore
+from tests.store.databases import Indexing, SqliteDatabase, steer
 from tests.store.messages import NOON, message, row
 
 pytestmark = pytest.mark.anyio
@@ -66,8 +66,9 @@ def database(tmp_path: Path) -> SqliteDatabase:
 @asynccontextmanager
 async def opened(
     database: SqliteDatabase, indexing: Indexing = Indexing.NEVER
-) -> AsyncIterator[SteeredStore]:
-    store = SteeredStore(database.path, database.sql, indexing)
+) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(database.path, database.sql, timeout_seconds=60)
+    steer(store, indexing)
     await store.open()
     try:
         yield store

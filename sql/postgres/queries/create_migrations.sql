@@ -1,0 +1,10 @@
+-- The list of migrations that this database has had; made before the first of them runs.
+--
+-- Parameters: none
+-- Rows:       none
+CREATE TABLE IF NOT EXISTS migrations (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    applied_at TIMESTAMPTZ NOT NULL
+);
