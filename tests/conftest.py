@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.postgres import suite
 from tests.support import Service, running
 from tests.wires import Wire, Wires, served
 
 # pytest --hypothesis-profile=long: for a night, not for a change
 settings.register_profile("long", max_examples=10_000)
+
+
+def pytest_sessionfinish() -> None:
+    """End the PostgreSQL servers that tests have asked for."""
+    suite.close()
 
 
 @pytest.fixture

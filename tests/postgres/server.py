@@ -75,7 +75,11 @@ class Server(Databases):
         super().__init__(self._url("postgres", "postgres"), owner="webhook")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,11 +131,11 @@ class Server(Databases):
 
     def kill(self) -> None:
         """End all of its processes at once, as a loss of power does; what was written stays."""
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             family = self._signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
-            wait_until(lambda: all(map(_has_ended, family)))
-            self._process = None
+            wait_until(lambda: all(map(has_ended, family)))
+        self._process = None
 
     def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         self.stop(mode)
@@ -205,7 +209,7 @@ def make_data(install: Install, data: Path) -> None:
         shutil.rmtree(words)
 
 
-def _has_ended(process: psutil.Process) -> bool:
+def has_ended(process: psutil.Process) -> bool:
     """Tell whether it runs no more, though nobody may have asked for its exit code yet."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE

@@ -3,9 +3,7 @@
 TEST_POSTGRES_URL names a server to use in their place, with a role that may create databases.
 """
 
-import atexit
 import contextlib
-import functools
 import os
 import platform
 import secrets
@@ -28,35 +26,65 @@ SETTINGS = {
 }
 
 
-@functools.cache
-def shared_server(trigrams: bool) -> Databases:
-    """The server with pg_trgm, or the one without; the test is skipped where there is none."""
-    url = os.environ.get(VARIABLE)
-    if url:
-        databases = Databases(url)
-        sql = "SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'"
-        if bool(databases.admin(sql)) != trigrams:
-            pytest.skip(f"the server of {VARIABLE} has {'no ' if trigrams else ''}pg_trgm")
-        return databases
-    install = find_install(trigrams)
-    if install is None:
-        reason = f"no package has PostgreSQL for this platform: set {VARIABLE}"
-        if (sys.platform, platform.machine()) == ("linux", "x86_64"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    server = Server(None, install, SETTINGS)
-    atexit.register(server.close)
-    server.start()
-    return server
+class Suite:
+    """Servers, by whether they have pg_trgm, and databases in them."""
+
+    def __init__(self) -> None:
+        self._servers: dict[bool, Databases] = {}
+        self._free: dict[bool, list[str]] = {True: [], False: []}
+        self._closing = contextlib.ExitStack()
+
+    def server(self, trigrams: bool) -> Databases:
+        """The server with pg_trgm, or the one without; the test is skipped where there is none."""
+        if trigrams not in self._servers:
+            url = os.environ.get(VARIABLE)
+            found = _named_server(url, trigrams) if url else self._start_server(trigrams)
+            self._servers[trigrams] = found
+        return self._servers[trigrams]
+
+    @contextlib.contextmanager
+    def empty_database(self, trigrams: bool) -> Iterator[str]:
+        """The URL of a database with nothing in it; whatever is left there is removed."""
+        server, free = self.server(trigrams), self._free[trigrams]
+        if not free:
+            free.append(f"test_{secrets.token_hex(8)}")
+            server.create_database(free[-1])
+        name = free.pop()  # to empty one that was used is faster than to make one
+        try:
+            yield server.url(name)
+        finally:
+            if server.empty_database(name):
+                free.append(name)
+            else:
+                server.drop_database(name)
+
+    def close(self) -> None:
+        """Drop the databases, and end the servers that were started."""
+        for trigrams, server in self._servers.items():
+            for name in self._free[trigrams]:
+                server.drop_database(name)
+        self._closing.close()
+        self._servers.clear()
+
+    def _start_server(self, trigrams: bool) -> Server:
+        install = find_install(trigrams)
+        if install is None:
+            reason = f"no package has PostgreSQL for this platform: set {VARIABLE}"
+            if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return self._closing.enter_context(Server(None, install, SETTINGS))
 
 
-@contextlib.contextmanager
-def empty_database(trigrams: bool) -> Iterator[str]:
-    """The URL of a database with nothing in it, which is dropped afterwards."""
-    server = shared_server(trigrams)
-    name = f"test_{secrets.token_hex(8)}"
-    server.create_database(name)
-    try:
-        yield server.url(name)
-    finally:
-        server.drop_database(name)
+def _named_server(url: str, trigrams: bool) -> Databases:
+    databases = Databases(url)
+    sql = "SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'"
+    if bool(databases.admin(sql)) != trigrams:
+        pytest.skip(f"the server of {VARIABLE} has {'no' if trigrams else 'the extension'} pg_trgm")
+    return databases
+
+
+_shared = Suite()
+shared_server = _shared.server
+empty_database = _shared.empty_database
+close = _shared.close
