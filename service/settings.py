@@ -137,6 +137,9 @@ def _database(url: str) -> SqliteFile | PostgresServer:
 
 def _postgres_url(url: str) -> Secret:
     parts = urlsplit(url)
+    is_one_host = "," not in parts.netloc  # asyncpg takes several, with a port each
+    if is_one_host and parts.port == 0:
+        raise ValueError
     if not parts.path.strip("/") or re.search(r"[\s\0]", url):
         raise ValueError
     return Secret(url.encode())
