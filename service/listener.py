@@ -146,8 +146,7 @@ class Refusals:
         Closing a connection whose bytes were not read resets it, which can take the answer from
         the client.
         """
-        self._metrics.connections_refused += 1
-        self._report()
+        self._report(self._metrics.count_refused_connection())
         if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
             loop = asyncio.get_running_loop()
             loop.add_reader(accepted, self._end, accepted)
@@ -166,12 +165,12 @@ class Refusals:
         _has_begun(accepted)
         _answer_and_close(accepted)
 
-    def _report(self) -> None:
+    def _report(self, total: int) -> None:
         """Write a line, but not one for each of thousands."""
         now = time.monotonic()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self._log.warning("connections_refused", total=self._metrics.connections_refused)
+            self._log.warning("connections_refused", total=total)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
