@@ -46,10 +46,10 @@ class ExactRoute(Route):
 class Application:
     """The service as an ASGI application; its lifespan opens, drains and closes the store."""
 
-    def __init__(self, settings: Settings, log: Log) -> None:
+    def __init__(self, settings: Settings, log: Log, metrics: Metrics | None = None) -> None:
         self._settings = settings
         self._log = log
-        self.metrics = Metrics(PATHS)
+        self.metrics = metrics or Metrics(PATHS)
         self.metrics.watch_log(lambda: log.lines_dropped)
         self.metrics.watch_database(settings.database_path, describe_driver())
         self._store = SqliteStore(

@@ -168,20 +168,21 @@ class Metrics:
 
     def publish(self) -> None:
         """Write into the row what is not counted there: what is read where it is kept."""
-        for offset, read in self._gauges.items():
+        for offset, read in list(self._gauges.items()):
             self._row[offset] = read()
         dropped = self._lines_dropped_before + self._count_lines_dropped()
         self._row[self._lines_dropped] = dropped
         self._processes.publish()
 
-    def retire(self, row: int, processor_seconds: float) -> None:
+    def retire(self, row: int, processor_seconds: float) -> float:
         """Forget of a process that has ended what ended with it, and nothing that was counted.
 
-        `processor_seconds` is what it and those it took the place of have used.
+        `processor_seconds` is what it and those it took the place of have used; gives what the row
+        holds for that.
         """
         for gauge in (self._queue, self._index_lag, self._connections):
             self._scoreboard.rows[row][gauge] = 0
-        self._processes.retire(row, processor_seconds)
+        return self._processes.retire(row, processor_seconds)
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus_client asks for at each scrape, from a thread of its own."""

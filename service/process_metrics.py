@@ -45,15 +45,17 @@ class ProcessMetrics:
                     value += self._seconds_before
                 self._row[self._offsets[family.name]] = value
 
-    def retire(self, row: int, seconds: float) -> None:
+    def retire(self, row: int, seconds: float) -> float:
         """Forget a process that has ended, but not its processor time, which was `seconds` in all.
 
-        That is known to the parent alone: the process itself had written it a moment earlier.
+        Only its parent knows that: what the process itself has written is a moment old. Gives what
+        the row says now, which is never less than before.
         """
         ended = self._rows[row]
         for name in NAMES[1:]:
             ended[self._offsets[name]] = 0
         ended[self._processor] = max(ended[self._processor], seconds)
+        return ended[self._processor]
 
     def collect(self) -> Iterator[Metric]:
         """The sums, of what this system tells of a process (nothing, where there is no /proc)."""
