@@ -1,7 +1,6 @@
 """A PostgreSQL server of the tests' own."""
 
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -14,6 +13,7 @@ from typing import Literal, Self
 
 import psutil
 
+from tests.postgres.data import PASSWORD, copy_data
 from tests.postgres.databases import Databases
 from tests.postgres.install import (
     Install,
@@ -27,7 +27,6 @@ from tests.support import wait_until
 
 __all__ = ["Install", "Server", "find_install"]
 
-PASSWORD = "the-password-of-the-tests"
 START_SECONDS = 60
 STOP_SECONDS = 60
 PORTS = range(20_000, 32_000)
@@ -104,7 +103,7 @@ class Server(Databases):
     def start(self) -> None:
         """Return when it takes connections; raises RuntimeError with its log where it doesn't."""
         if not self.data.exists():
-            make_data(self.install, self.data)
+            copy_data(self.install, self.data)
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -183,30 +182,6 @@ class Server(Databases):
 
     def _url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
-
-
-def make_data(install: Install, data: Path) -> None:
-    """Make a data folder with the roles; every script has its letters, and text sorts by bytes."""
-    data.mkdir()
-    give(data)
-    words = make_folder()
-    try:
-        give(words)
-        (words / "password").write_text(PASSWORD)
-        (words / "password").chmod(0o644)
-        # Which characters are letters is the builtin provider's to say, except to pg_trgm 17,
-        # which asks the system's locale.
-        locale = "C.UTF-8" if os.uname().sysname == "Linux" else "en_US.UTF-8"
-        install.run(
-            "initdb", "--pgdata", data, "--username", "postgres",
-            "--pwfile", words / "password", "--auth", "scram-sha-256",
-            "--encoding", "UTF8", "--locale", locale,
-            "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync",
-        )  # fmt: skip
-        role = f"CREATE ROLE webhook LOGIN PASSWORD '{PASSWORD}'"
-        install.run("postgres", "--single", "-D", data, "postgres", text=role)
-    finally:
-        shutil.rmtree(words)
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -1,0 +1,42 @@
+"""The data folders of servers: one is made, all others are copies of it, four times as fast."""
+
+import atexit
+import functools
+import os
+import shutil
+from pathlib import Path
+
+from tests.postgres.install import Install, give, make_folder, run
+
+PASSWORD = "the-password-of-the-tests"
+"""Of the roles `postgres` and `webhook`."""
+
+
+def copy_data(install: Install, data: Path) -> None:
+    """Make a data folder with the roles; every script has its letters, and text sorts by bytes."""
+    data.mkdir()
+    give(data)
+    run(["cp", "-R", f"{_make_template(install)}/.", data])
+
+
+@functools.cache
+def _make_template(install: Install) -> Path:
+    folder = make_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    give(folder)
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    data = folder / "data"
+    # Which characters are letters is the builtin provider's to say, except to pg_trgm of
+    # PostgreSQL 17, which asks the system's locale.
+    locale = "C.UTF-8" if os.uname().sysname == "Linux" else "en_US.UTF-8"
+    initdb: list[str | Path] = [
+        install.program("initdb"), "--pgdata", data, "--username", "postgres",
+        "--pwfile", password, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", locale,
+        "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync",
+    ]  # fmt: skip
+    run(initdb)
+    role = f"CREATE ROLE webhook LOGIN PASSWORD '{PASSWORD}'"
+    run([install.program("postgres"), "--single", "-D", data, "postgres"], role)
+    return data
