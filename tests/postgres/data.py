@@ -3,10 +3,10 @@
 import atexit
 import functools
 import os
-import shutil
+import subprocess
 from pathlib import Path
 
-from tests.postgres.install import Install, give, make_folder, run
+from tests.postgres.install import Install, give, make_folder, run, spawn
 
 PASSWORD = "the-password-of-the-tests"
 """Of the roles `postgres` and `webhook`."""
@@ -22,8 +22,10 @@ def copy_data(install: Install, data: Path) -> None:
 @functools.cache
 def _make_template(install: Install) -> Path:
     folder = make_folder()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     give(folder)
+    # It waits for the end of these tests, in whatever way that comes.
+    remover = ["/bin/sh", "-c", 'read -r _; rm -rf "$1"', "sh", str(folder)]
+    atexit.register(spawn(remover, subprocess.PIPE, subprocess.DEVNULL).communicate)
     password = folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
