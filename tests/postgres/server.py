@@ -35,8 +35,15 @@ PORTS = range(20_000, 32_000)
 SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 """The ways to stop (https://www.postgresql.org/docs/current/server-shutdown.html)."""
 
-# Each line it reads is what to call `kill` with once whoever started it is no more.
-GUARD = 'while read -r line; do last=$line; done; kill $last 2>/dev/null; sleep 1; rm -rf "$1"'
+# Each line it reads names the processes, the first one first; what it does with them, it does
+# once whoever started them is no more.
+GUARD = """
+while read -r line; do pids=$line; done
+kill -CONT $pids
+kill -QUIT ${pids%% *}
+sleep 1
+rm -rf "$1"
+"""
 
 
 class Server(Databases):
@@ -113,7 +120,7 @@ class Server(Databases):
         command = [str(self.install.program("postgres")), "-D", str(self.data), *options]
         with self.log_file.open("ab") as log:
             self._process = process = spawn(command, subprocess.DEVNULL, log)
-        self._tell_guard(signal.SIGQUIT, self.pid)
+        self._tell_guard([self.pid])
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -126,7 +133,7 @@ class Server(Databases):
         if self._process is not None:
             self._process.send_signal(SIGNALS[mode])
             self._process.wait(STOP_SECONDS)
-            self._process = None
+            self._forget()
 
     def kill(self) -> None:
         """End all of its processes at once, as a loss of power does; what was written stays."""
@@ -134,7 +141,7 @@ class Server(Databases):
             family = self._signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
             wait_until(lambda: all(map(has_ended, family)))
-        self._process = None
+        self._forget()
 
     def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         self.stop(mode)
@@ -143,16 +150,17 @@ class Server(Databases):
     def freeze(self) -> None:
         """Stop the clocks of all of its processes: connections stay, and nobody answers."""
         frozen = self._signal_all(signal.SIGSTOP)
-        self._tell_guard(signal.SIGKILL, *(process.pid for process in frozen))
+        self._tell_guard([process.pid for process in frozen])
 
     def thaw(self) -> None:
         """Let it go on where it was frozen."""
         self._signal_all(signal.SIGCONT)
-        self._tell_guard(signal.SIGQUIT, self.pid)
 
     def close(self) -> None:
         """End it and remove its data; the log stays in the folder that was given."""
-        self.kill()
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            self.stop("immediate")  # killed, it would leave shared memory behind
         self._guard.kill()
         self._guard.communicate()
         shutil.rmtree(self.data, ignore_errors=True)
@@ -175,9 +183,14 @@ class Server(Databases):
                 process.send_signal(number)
         return family
 
-    def _tell_guard(self, number: int, *pids: int) -> None:
+    def _forget(self) -> None:
+        """The processes have ended, and others may get their numbers."""
+        self._process = None
+        self._tell_guard([])
+
+    def _tell_guard(self, pids: list[int]) -> None:
         assert self._guard.stdin is not None
-        self._guard.stdin.write(f"-{number} {' '.join(map(str, pids))}\n".encode())
+        self._guard.stdin.write(f"{' '.join(map(str, pids))}\n".encode())
         self._guard.stdin.flush()
 
     def _url(self, role: str, database: str) -> str:
