@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             for name, variable in VARIABLES.items()
         }
         settings = cls(**{field: value for field, value in given.items() if value is not None})
-        if settings.workers > 1:
+        if settings.workers > 1 and isinstance(settings.database, SqliteFile):
             raise SettingsError(WORKERS_OF_SQLITE)
         return settings
 
