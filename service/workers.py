@@ -204,8 +204,9 @@ class Supervisor:
             worker.row, worker.processor_seconds + usage.ru_utime + usage.ru_stime
         )
         report = worker.take_report()
-        if report and worker.starts == 1:
-            self._fail(report, exit_code)
+        if exit_code > 0 and worker.starts == 1 and not worker.has_lived(time.monotonic()):
+            # A worker that nobody killed: the next one could not start, either.
+            self._fail(report or f"a worker ended at its start: {_describe(exit_code)}", exit_code)
         elif not self._is_stopping:
             delay = worker.delay_start(time.monotonic())
             if delay and IS_BALANCED:

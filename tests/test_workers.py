@@ -222,10 +222,12 @@ def test_a_blocked_standard_output_blocks_no_worker(tmp_path: Path, pipe: tuple[
 # One start
 
 
-def start_in_vain(database: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def start_in_vain(
+    database: Path, program: Sequence[str] = ("-m", MODULE), **environment: str
+) -> "subprocess.CompletedProcess[str]":
     variables = {"DATABASE_URL": f"sqlite:///{database}", "PORT": "0", "WORKERS": "3"}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", MODULE],
+        [sys.executable, "-W", "error", *program],
         cwd=ROOT,
         env=clean_environment(**variables | environment),
         capture_output=True,
@@ -242,6 +244,21 @@ def test_what_keeps_the_workers_from_starting_is_said_once(tmp_path: Path) -> No
     assert done.stderr.startswith("DATABASE_URL: ")
     assert done.stderr.count("\n") == 1
     assert "listening" not in done.stdout
+
+
+MISTAKEN = """
+import runpy, service.workers
+service.workers.run = lambda *_: 1 / 0
+runpy.run_module("tests.several_workers", run_name="__main__")
+"""
+
+
+def test_a_mistake_that_keeps_the_workers_from_starting_ends_them_all(tmp_path: Path) -> None:
+    done = start_in_vain(tmp_path / "app.db", ("-c", MISTAKEN))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("\na worker ended at its start: exit code 1\n")
+    assert done.stdout == ""
 
 
 def test_a_worker_that_keeps_ending_is_started_ever_later_and_misses_nobody(
