@@ -33,9 +33,13 @@ class Worker:
     def row(self) -> int:
         return self.number - 1
 
+    def has_lived(self, now: float) -> bool:
+        """Whether its process has come further than its start."""
+        return now - self.started_at >= STEADY_SECONDS
+
     def delay_start(self, now: float) -> float:
         """Decide when it is started anew; gives the delay in seconds."""
-        if now - self.started_at >= STEADY_SECONDS:
+        if self.has_lived(now):
             self.early_ends = 0
             delay = 0.0
         else:

@@ -129,6 +129,12 @@ class Supervisor:
         """Be the worker, in the process that was just forked, to its end."""
         exit_code = 1
         try:
+            # A Ctrl-C at a terminal reaches a group of processes. A worker would take it, and what
+            # is passed on, for two: the second means haste.
+            os.setpgid(0, 0)
+            signal.signal(
+                signal.SIGTTOU, signal.SIG_IGN
+            )  # it may write to the terminal all the same
             self._leave_to_others(worker)
             self._signals.forget()
             metrics = Metrics(PATHS, self._scoreboard, worker.row)
@@ -160,21 +166,18 @@ class Supervisor:
     # Ending
 
     def _pass_on(self, number: int) -> None:
-        """The first signal asks for a stop; a second SIGINT, for one that waits for no client.
-
-        A Ctrl-C reaches the workers also without us: SIGTERM is what they may get twice.
-        """
+        """The first signal asks for a stop; a second SIGINT, for one that waits for no client."""
         if self._is_stopping:
             self._signal_all(number)
         else:
-            self._stop()
+            self._stop(number)
 
-    def _stop(self) -> None:
+    def _stop(self, number: int) -> None:
         self._kill_at = time.monotonic() + STOP_SECONDS
         for worker in self._workers:
             for bound in worker.sockets:
                 bound.close()
-        self._signal_all(signal.SIGTERM)
+        self._signal_all(number)
 
     def _signal_all(self, number: int) -> None:
         for worker in self._living:
@@ -201,8 +204,9 @@ class Supervisor:
             worker.row, worker.processor_seconds + usage.ru_utime + usage.ru_stime
         )
         report = worker.take_report()
-        if report and worker.starts == 1:
-            self._fail(report, exit_code)
+        if exit_code > 0 and worker.starts == 1 and not worker.has_lived(time.monotonic()):
+            # A worker that nobody killed: the next one could not start, either.
+            self._fail(report or f"a worker ended at its start: {_describe(exit_code)}", exit_code)
         elif not self._is_stopping:
             delay = worker.delay_start(time.monotonic())
             if delay and IS_BALANCED:
@@ -224,7 +228,7 @@ class Supervisor:
         kind = SettingsError if exit_code == SettingsError.exit_code else StartError
         self._failure = self._failure or kind(report)
         if not self._is_stopping:
-            self._stop()
+            self._stop(signal.SIGTERM)
 
     # Lines of its own: without a thread, which a process that forks must not have
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,10 +18,8 @@ import pytest
 from service.sockets import IS_BALANCED
 from tests.processes import NO_TLS, ServiceProcess, clean_environment
 from tests.support import ROOT, WAIT_SECONDS, Json, message, parse_lines, samples, wait_until
-from tests.test_logs import fill, free_port, pipe
+from tests.test_logs import fill, free_port
 from tests.test_process import STOP_SECONDS_MAX, Load, assert_holds, half_a_request
-
-__all__ = ["pipe"]  # a fixture
 
 MODULE = "tests.several_workers"
 """`service`, where the database takes more than one process."""
@@ -33,10 +31,12 @@ COUNTERS = (CREATED, POSTED, TIMED, "ingest_batch_messages_sum")
 
 
 @contextlib.contextmanager
-def several(folder: Path, workers: int = 3, **environment: str) -> Iterator[ServiceProcess]:
+def several(
+    folder: Path, workers: int = 3, prefix: Sequence[str] = (), **environment: str
+) -> Iterator[ServiceProcess]:
     """A service of so many workers, all of which listen."""
     environment["WORKERS"] = str(workers)
-    with ServiceProcess(folder, environment, module=MODULE) as process:
+    with ServiceProcess(folder, environment, prefix, module=MODULE) as process:
         wait_until(lambda: len(process.log_lines("listening")) == workers)
         yield process
         if process.process.poll() is None:
@@ -140,8 +140,12 @@ def test_gauges_add_up(tmp_path: Path) -> None:
         for _ in range(20):
             address = ("127.0.0.1", process.port)
             connections.enter_context(socket.create_connection(address))
-        # What the others have is up to a second old; the one that asks is a connection, too.
-        wait_until(lambda: metrics_of(process)["http_connections"] == 21)
+        wait_for_connections(process, 20)
+
+
+def wait_for_connections(process: ServiceProcess, count: int) -> None:
+    """What the others have is up to a second old; the one that asks is a connection, too."""
+    wait_until(lambda: metrics_of(process)["http_connections"] == count + 1)
 
 
 # One log
@@ -218,10 +222,12 @@ def test_a_blocked_standard_output_blocks_no_worker(tmp_path: Path, pipe: tuple[
 # One start
 
 
-def start_in_vain(database: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+def start_in_vain(
+    database: Path, program: Sequence[str] = ("-m", MODULE), **environment: str
+) -> "subprocess.CompletedProcess[str]":
     variables = {"DATABASE_URL": f"sqlite:///{database}", "PORT": "0", "WORKERS": "3"}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", MODULE],
+        [sys.executable, "-W", "error", *program],
         cwd=ROOT,
         env=clean_environment(**variables | environment),
         capture_output=True,
@@ -238,6 +244,21 @@ def test_what_keeps_the_workers_from_starting_is_said_once(tmp_path: Path) -> No
     assert done.stderr.startswith("DATABASE_URL: ")
     assert done.stderr.count("\n") == 1
     assert "listening" not in done.stdout
+
+
+MISTAKEN = """
+import runpy, service.workers
+service.workers.run = lambda *_: 1 / 0
+runpy.run_module("tests.several_workers", run_name="__main__")
+"""
+
+
+def test_a_mistake_that_keeps_the_workers_from_starting_ends_them_all(tmp_path: Path) -> None:
+    done = start_in_vain(tmp_path / "app.db", ("-c", MISTAKEN))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("\na worker ended at its start: exit code 1\n")
+    assert done.stdout == ""
 
 
 def test_a_worker_that_keeps_ending_is_started_ever_later_and_misses_nobody(
@@ -289,7 +310,7 @@ def test_sigterm_under_load_loses_no_acknowledged_message(tmp_path: Path) -> Non
 
 def test_a_second_ctrl_c_waits_for_no_client(tmp_path: Path) -> None:
     with several(tmp_path) as process, half_a_request(process.port):
-        deliver(process, 1)
+        wait_for_connections(process, 1)
         process.process.send_signal(signal.SIGINT)
         process.wait_for_line("server", lambda line: "Waiting for connections" in line["message"])
         started = time.monotonic()
@@ -298,11 +319,18 @@ def test_a_second_ctrl_c_waits_for_no_client(tmp_path: Path) -> None:
     assert process.errors == ""
 
 
-def test_a_ctrl_c_that_all_of_them_get_waits_for_clients(tmp_path: Path) -> None:
-    """A terminal signals the workers, too: that they get it twice is no haste of the operator's."""
-    with several(tmp_path) as process, half_a_request(process.port) as client:
-        for pid in [*pids(process).values(), process.process.pid]:
-            os.kill(pid, signal.SIGINT)
+GROUP = "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_a_ctrl_c_at_a_terminal_waits_for_clients(tmp_path: Path) -> None:
+    """It signals the whole group: to get it twice would mean haste, which the operator has not."""
+    prefix = (sys.executable, "-c", GROUP)
+    with (
+        several(tmp_path, prefix=prefix) as process,
+        half_a_request(process.port) as client,
+    ):
+        wait_for_connections(process, 1)
+        os.killpg(process.process.pid, signal.SIGINT)
         process.wait_for_line("server", lambda line: "Waiting for connections" in line["message"])
         client.sendall(b"}")
         assert client.recv(1_000).startswith(b"HTTP/1.1 401 ")
