@@ -13,7 +13,7 @@ import msgspec
 
 from service.__main__ import main
 from service.errors import StartError
-from service.settings import Settings
+from service.settings import Settings, SqliteFile
 from service.store.sqlite import SqliteStore
 
 
@@ -25,7 +25,8 @@ def read_settings(_: object, environment: Mapping[str, str]) -> Settings:
 
 
 async def create(settings: Settings) -> None:
-    store = SqliteStore(settings.database_path)
+    assert isinstance(settings.database, SqliteFile)
+    store = SqliteStore(settings.database.path)
     await store.open()
     await store.close()
 
