@@ -49,11 +49,10 @@ class ServiceProcess:
         prefix: Sequence[str] = (),
         stdout: int = subprocess.PIPE,
         source: Path = ROOT,
-        module: str = "service",
     ) -> None:
         """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE.
 
-        `source` is the folder whose `service` runs; `module` is what is run there.
+        `source` is the folder whose `service` runs.
         """
         self.database = folder / "app.db"
         variables = {
@@ -67,7 +66,7 @@ class ServiceProcess:
         self._errors_file = folder / "stderr"
         with self._errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-W", "error", "-m", module],
+                [*prefix, sys.executable, "-W", "error", "-m", "service"],
                 cwd=source,
                 env=clean_environment(**variables),
                 stdin=subprocess.DEVNULL,
@@ -78,13 +77,20 @@ class ServiceProcess:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        if self._wanted_port:
-            self.port = self._wanted_port
-            wait_until(self._listens)
-        else:
-            self.port = self.wait_for_line("listening")["port"]
+        try:
+            self.port = self._wait_for_port()
+        except BaseException:
+            self.process.kill()
+            raise
         self.url = f"http://127.0.0.1:{self.port}"
         return self
+
+    def _wait_for_port(self) -> int:
+        if not self._wanted_port:
+            return int(self.wait_for_line("listening")["port"])
+        self.port = self._wanted_port
+        wait_until(self._listens)
+        return self.port
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:

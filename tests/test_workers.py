@@ -9,20 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from service.sockets import IS_BALANCED
+from tests.postgres.suite import empty_database, shared_server
 from tests.processes import NO_TLS, ServiceProcess, clean_environment
 from tests.support import ROOT, WAIT_SECONDS, Json, message, parse_lines, samples, wait_until
 from tests.test_logs import fill, free_port
-from tests.test_process import STOP_SECONDS_MAX, Load, assert_holds, half_a_request
-
-MODULE = "tests.several_workers"
-"""`service`, where the database takes more than one process."""
+from tests.test_process import STOP_SECONDS_MAX, Load, half_a_request
 
 CREATED = 'webhook_requests_total{result="created"}'
 POSTED = 'http_requests_total{method="POST",path="/webhook",status="200"}'
@@ -30,13 +30,25 @@ TIMED = 'http_request_duration_seconds_count{method="POST",path="/webhook"}'
 COUNTERS = (CREATED, POSTED, TIMED, "ingest_batch_messages_sum")
 
 
+def database() -> AbstractContextManager[str]:
+    """The URL of an empty database that takes more than one process."""
+    return empty_database(trigrams=False)
+
+
+def on(url: str, workers: int = 3) -> dict[str, str]:
+    """What a service of so many workers on the tests' server wants."""
+    return {"DATABASE_URL": url, "ALLOW_ASYNC_COMMIT": "1", "WORKERS": str(workers)}
+
+
+def ask(url: str, sql: str) -> list[Any]:
+    """The rows of a statement, run in the database of `url`."""
+    return shared_server(trigrams=False).admin(sql, urlsplit(url).path.strip("/"))
+
+
 @contextlib.contextmanager
-def several(
-    folder: Path, workers: int = 3, prefix: Sequence[str] = (), **environment: str
-) -> Iterator[ServiceProcess]:
-    """A service of so many workers, all of which listen."""
-    environment["WORKERS"] = str(workers)
-    with ServiceProcess(folder, environment, prefix, module=MODULE) as process:
+def several(folder: Path, workers: int = 3, prefix: Sequence[str] = ()) -> Iterator[ServiceProcess]:
+    """A service of so many workers, all of which listen, on a database of its own."""
+    with database() as url, ServiceProcess(folder, on(url, workers), prefix) as process:
         wait_until(lambda: len(process.log_lines("listening")) == workers)
         yield process
         if process.process.poll() is None:
@@ -85,7 +97,7 @@ def test_all_workers_answer_on_one_port_with_ids_of_their_own(tmp_path: Path) ->
 
 def test_a_port_that_another_service_has_is_not_shared_with_it(tmp_path: Path) -> None:
     with several(tmp_path, workers=2) as process:
-        done = start_in_vain(tmp_path / "other.db", PORT=str(process.port))
+        done = start_in_vain("postgresql://host/other", port=process.port)
     assert done.returncode == 1
     assert done.stderr.startswith("HOST and PORT: ")
     assert done.stderr.count("\n") == 1
@@ -210,8 +222,10 @@ def test_a_worker_killed_in_a_line_spoils_no_other() -> None:
 def test_a_blocked_standard_output_blocks_no_worker(tmp_path: Path, pipe: tuple[int, int]) -> None:
     _, writer = pipe
     fill(writer)
-    environment = {"PORT": free_port(), "WORKERS": "2"}
-    with ServiceProcess(tmp_path, environment, stdout=writer, module=MODULE) as process:
+    with (
+        database() as url,
+        ServiceProcess(tmp_path, on(url, 2) | {"PORT": free_port()}, stdout=writer) as process,
+    ):
         deliver(process, *range(20))
         started = time.monotonic()
         assert process.stop() == 0
@@ -223,13 +237,12 @@ def test_a_blocked_standard_output_blocks_no_worker(tmp_path: Path, pipe: tuple[
 
 
 def start_in_vain(
-    database: Path, program: Sequence[str] = ("-m", MODULE), **environment: str
+    url: str, program: Sequence[str] = ("-m", "service"), port: int = 0
 ) -> "subprocess.CompletedProcess[str]":
-    variables = {"DATABASE_URL": f"sqlite:///{database}", "PORT": "0", "WORKERS": "3"}
     return subprocess.run(
         [sys.executable, "-W", "error", *program],
         cwd=ROOT,
-        env=clean_environment(**variables | environment),
+        env=clean_environment(**on(url), PORT=str(port)),
         capture_output=True,
         text=True,
         timeout=30,
@@ -237,11 +250,11 @@ def start_in_vain(
     )
 
 
-def test_what_keeps_the_workers_from_starting_is_said_once(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    done = start_in_vain(tmp_path / "file" / "app.db")
+def test_what_keeps_the_workers_from_starting_is_said_once() -> None:
+    done = start_in_vain("postgresql://user:pa55word@127.0.0.1:1/nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("DATABASE_URL: ")
+    assert "pa55word" not in done.stderr
     assert done.stderr.count("\n") == 1
     assert "listening" not in done.stdout
 
@@ -249,12 +262,13 @@ def test_what_keeps_the_workers_from_starting_is_said_once(tmp_path: Path) -> No
 MISTAKEN = """
 import runpy, service.workers
 service.workers.run = lambda *_: 1 / 0
-runpy.run_module("tests.several_workers", run_name="__main__")
+runpy.run_module("service", run_name="__main__")
 """
 
 
-def test_a_mistake_that_keeps_the_workers_from_starting_ends_them_all(tmp_path: Path) -> None:
-    done = start_in_vain(tmp_path / "app.db", ("-c", MISTAKEN))
+def test_a_mistake_that_keeps_the_workers_from_starting_ends_them_all() -> None:
+    with database() as url:
+        done = start_in_vain(url, ("-c", MISTAKEN))
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
     assert done.stderr.endswith("\na worker ended at its start: exit code 1\n")
@@ -264,11 +278,10 @@ def test_a_mistake_that_keeps_the_workers_from_starting_ends_them_all(tmp_path: 
 def test_a_worker_that_keeps_ending_is_started_ever_later_and_misses_nobody(
     tmp_path: Path,
 ) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    with several(tmp_path, workers=2, DATABASE_URL=f"sqlite:///{folder / 'app.db'}") as process:
-        folder.rename(tmp_path / "away")
-        folder.touch()
+    with database() as url, ServiceProcess(tmp_path, on(url, workers=2)) as process:
+        wait_until(lambda: len(process.log_lines("listening")) == 2)
+        name = urlsplit(url).path.strip("/")
+        shared_server(trigrams=False).admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         os.kill(pids(process)[2], signal.SIGKILL)
         process.wait_for_line("worker_ended", lambda line: line["starts_again_in_seconds"] == 2)
         lines = process.log_lines("worker_ended")
@@ -276,8 +289,7 @@ def test_a_worker_that_keeps_ending_is_started_ever_later_and_misses_nobody(
             started = time.monotonic()
             assert process.get("/health/live").status_code == 200
             assert time.monotonic() - started < 1
-        folder.unlink()
-        (tmp_path / "away").rename(folder)
+        shared_server(trigrams=False).admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         process.wait_for_line("listening", lambda _: len(process.log_lines("listening")) == 3)
         if IS_BALANCED:
             wait_until(lambda: answers_of(process) == 2)
@@ -297,12 +309,14 @@ def answers_of(process: ServiceProcess) -> int:
 
 
 def test_sigterm_under_load_loses_no_acknowledged_message(tmp_path: Path) -> None:
-    with several(tmp_path) as process, Load(process.port, "m") as acknowledged:
-        wait_until(lambda: len(acknowledged) > 100)
-        process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(STOP_SECONDS_MAX) == 0
-        process.wait()
-    assert_holds(process.database, acknowledged)
+    with database() as url, ServiceProcess(tmp_path, on(url)) as process:
+        with Load(process.port, "m") as acknowledged:
+            wait_until(lambda: len(acknowledged) > 100)
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(STOP_SECONDS_MAX) == 0
+            process.wait()
+        stored = [row[0] for row in ask(url, "SELECT message_id FROM messages")]
+    assert set(acknowledged) <= set(stored)
     assert process.errors == ""
     logged = {line["message_id"] for line in process.log_lines() if line["status"] == 200}
     assert set(acknowledged) <= logged
