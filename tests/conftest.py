@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.postgres import suite
 from tests.support import Service, running
 from tests.wires import Wire, Wires, served
@@ -22,6 +23,26 @@ def pytest_sessionfinish() -> None:
     suite.close()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a database once for each kind that its mark, or its file's, names."""
+    if "database_kind" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker(on_sqlite.name) or on_sqlite
+        metafunc.parametrize("database_kind", mark.args)
+
+
+@pytest.fixture
+def database_url(database_kind: str, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    with empty_database(database_kind, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def store_class(database_kind: str) -> StoreClass:
+    """What the service keeps its messages with, for a test to spoil."""
+    return STORES[database_kind]
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The event loop of the tests that are marked with anyio."""
@@ -29,16 +50,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
+async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
     """The application as the environment's defaults make it, with a secret."""
-    async with running(tmp_path) as service:
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         yield service
 
 
 @pytest.fixture
-async def wires(tmp_path: Path) -> AsyncIterator[Wires]:
+async def wires(tmp_path: Path, database_url: str) -> AsyncIterator[Wires]:
     """The same, behind the server and real sockets."""
-    async with served(tmp_path) as wires:
+    async with served(tmp_path, DATABASE_URL=database_url) as wires:
         yield wires
 
 

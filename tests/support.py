@@ -165,6 +165,7 @@ async def building(folder: Path, environment: Mapping[str, str]) -> AsyncIterato
         "DATABASE_URL": f"sqlite:///{folder / 'app.db'}",
         "WEBHOOK_SECRET": SECRET,
         "LOG_LEVEL": "DEBUG",
+        "ALLOW_ASYNC_COMMIT": "1",  # the tests' PostgreSQL has fsync off
     } | dict(environment)
     settings = Settings.from_environment(variables)
     log_file = folder / "log"

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from service.store.port import StoreError
-from service.store.sqlite import SqliteStore
+from tests.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support import Service, encode, message, running, signed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 ALLOWED = {
     "/webhook": {"POST"},
@@ -40,6 +40,7 @@ def assert_error(response: httpx.Response, status: int) -> str:
     return content["detail"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "path",
     [
@@ -75,6 +76,7 @@ async def test_an_unknown_path(service: Service, method: str, path: str) -> None
     assert_error(response, 404)
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ALLOWED)
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_method_that_a_path_does_not_know(service: Service, path: str, method: str) -> None:
@@ -109,12 +111,16 @@ async def test_no_secret_is_a_refusal_like_others(tmp_path: Path) -> None:
     [("/messages", "page_and_count"), ("/messages?total=false", "page"), ("/stats", "totals")],
 )
 async def test_a_database_that_does_not_answer_is_no_internal_error(
-    service: Service, monkeypatch: pytest.MonkeyPatch, path: str, function: str
+    service: Service,
+    store_class: StoreClass,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    function: str,
 ) -> None:
     async def fail(*_: object) -> None:
         raise StoreError("disk I/O error")
 
-    monkeypatch.setattr(SqliteStore, function, fail)
+    monkeypatch.setattr(store_class, function, fail)
     response = await service.get(path)
     assert_error(response, 503)
     assert "retry-after" in response.headers
@@ -122,37 +128,39 @@ async def test_a_database_that_does_not_answer_is_no_internal_error(
 
 @pytest.mark.parametrize("path", ["/messages", "/stats"])
 async def test_a_mistake_of_the_service_tells_nothing(
-    service: Service, monkeypatch: pytest.MonkeyPatch, path: str
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     async def fail(*_: object) -> None:
         raise ZeroDivisionError("a private matter")
 
     for function in ("page_and_count", "totals"):
-        monkeypatch.setattr(SqliteStore, function, fail)
+        monkeypatch.setattr(store_class, function, fail)
     detail = assert_error(await service.get(path), 500)
     assert "private" not in detail
     assert "Zero" not in detail
 
 
 async def test_a_mistake_in_storing_is_told_as_not_stored(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise ZeroDivisionError("a private matter")
 
-    monkeypatch.setattr(SqliteStore, "insert", fail)
+    monkeypatch.setattr(store_class, "insert", fail)
     assert "private" not in assert_error(await service.deliver(message()), 503)
 
 
 # X-Request-ID
 
 
+@on_sqlite
 @pytest.mark.parametrize("sane", ["a", "A-z_0.9", "x" * 128, "-", "..", "0" * 64])
 async def test_a_sane_request_id_comes_back(service: Service, sane: str) -> None:
     for path in ("/health/live", "/nothing", "/messages?limit=0"):
         assert (await service.get(path, **{"X-Request-ID": sane})).headers["x-request-id"] == sane
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "insane",
     [
@@ -181,6 +189,7 @@ async def test_an_insane_request_id_is_replaced(service: Service, insane: bytes)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", given)
 
 
+@on_sqlite
 async def test_fresh_request_ids_are_all_different(service: Service) -> None:
     responses = [await service.get("/health/live") for _ in range(100)]
     assert len({response.headers["x-request-id"] for response in responses}) == 100

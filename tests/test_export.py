@@ -27,7 +27,6 @@ from service.export.command import main
 from service.routes.export import EXPORTS_MAX
 from service.schemas import decode_message, format_instant
 from service.store.port import Filter, QueryTimeout, Row, StoreError
-from service.store.sqlite import SqliteStore
 from service.stream import (
     CSV,
     CSV_FIELDS,
@@ -40,11 +39,12 @@ from service.stream import (
     Walk,
     next_page_messages,
 )
+from tests.kinds import StoreClass, on_each_database, on_sqlite, store_of
 from tests.processes import NO_TLS, clean_environment, serving
 from tests.support import ROOT, WAIT_SECONDS, Json, Service, encode, message, running, samples
 from tests.wires import SERVICE_LOOP, Wires, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 PATH = "/messages/export"
 ANNA, BERT, CARL = "+4911", "+4922", "+4933"
@@ -104,9 +104,9 @@ def large(count: int = LARGE_MESSAGES) -> list[Json]:
     ]
 
 
-async def fill(folder: Path, contents: Iterable[Json]) -> None:
-    """Store messages in the database that a service in `folder` has."""
-    store = SqliteStore(folder / "app.db")
+async def fill(url: str, contents: Iterable[Json]) -> None:
+    """Store messages in a database."""
+    store = store_of(url)
     await store.open()
     try:
         rest = iter(contents)
@@ -121,7 +121,7 @@ async def fill(folder: Path, contents: Iterable[Json]) -> None:
 def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose database is large, made once."""
     folder = tmp_path_factory.mktemp("large")
-    asyncio.run(fill(folder, large()))
+    asyncio.run(fill(f"sqlite:///{folder / 'app.db'}", large()))
     return folder
 
 
@@ -162,26 +162,26 @@ def without_null(contents: list[Json]) -> list[Json]:
 class Pages:
     """Counts the pages that are read, and lets something happen at one of them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self.sizes: list[int] = []
         self.at: dict[int, Callable[[], object]] = {}
-        page = SqliteStore.page
+        page = store_class.page
 
-        async def counted(store: SqliteStore, *arguments: Any) -> list[Row]:
+        async def counted(store: Any, *arguments: Any) -> list[Row]:
             self.count += 1
             if self.count in self.at:
                 self.at[self.count]()
-            rows = await page(store, *arguments)
+            rows: list[Row] = await page(store, *arguments)
             self.sizes.append(len(rows))
             return rows
 
-        monkeypatch.setattr(SqliteStore, "page", counted)
+        monkeypatch.setattr(store_class, "page", counted)
 
 
 @pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch) -> Pages:
-    return Pages(monkeypatch)
+def pages(store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    return Pages(store_class, monkeypatch)
 
 
 @pytest.fixture
@@ -304,18 +304,20 @@ async def test_what_was_there_comes_once_whatever_arrives(some: Service) -> None
     assert walk.messages == len(ids)
 
 
-async def test_pages_grow_and_stay_bounded(tmp_path: Path, pages: Pages) -> None:
-    await fill(tmp_path, (message(message_id=str(number), text="") for number in range(20_000)))
-    async with running(tmp_path) as service:
+async def test_pages_grow_and_stay_bounded(tmp_path: Path, database_url: str, pages: Pages) -> None:
+    await fill(database_url, (message(message_id=str(number), text="") for number in range(20_000)))
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         assert (await service.get(PATH)).text.count("\n") == 20_000
     assert sum(pages.sizes) == 20_000
     assert pages.sizes[0] == stream.PAGE_MESSAGES_FIRST
     assert max(pages.sizes) <= PAGE_MESSAGES_MAX
 
 
-async def test_pages_of_long_messages_are_short(tmp_path: Path, pages: Pages) -> None:
-    await fill(tmp_path, large(2_000))
-    async with running(tmp_path) as service:
+async def test_pages_of_long_messages_are_short(
+    tmp_path: Path, database_url: str, pages: Pages
+) -> None:
+    await fill(database_url, large(2_000))
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         await service.get(PATH)
     assert max(pages.sizes[1:]) <= max(PAGE_MESSAGES_MIN, PAGE_BYTES / 4_096)
 
@@ -338,6 +340,7 @@ def test_the_next_page(cost: tuple[int, int, float], expected: int) -> None:
 # The answer
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("form", "content_type"),
     [("ndjson", "application/x-ndjson"), ("csv", "text/csv; charset=utf-8")],
@@ -352,9 +355,9 @@ async def test_the_head(some: Service, method: str, form: str, content_type: str
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_head_reads_one_page(tmp_path: Path, pages: Pages) -> None:
-    await fill(tmp_path, SOME)
-    async with served(tmp_path) as wires:
+async def test_head_reads_one_page(tmp_path: Path, database_url: str, pages: Pages) -> None:
+    await fill(database_url, SOME)
+    async with served(tmp_path, DATABASE_URL=database_url) as wires:
         wire = await wires.connect()
         await wire.send(b"HEAD /messages/export HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert (await wire.answer_head()).status == 200
@@ -362,6 +365,7 @@ async def test_head_reads_one_page(tmp_path: Path, pages: Pages) -> None:
     assert pages.count == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "named"),
     [
@@ -418,11 +422,17 @@ async def test_one_line_and_one_count_at_the_end(some: Service) -> None:
     ids=lambda value: type(value).__name__,
 )
 async def test_a_failure_in_the_middle_can_be_told_from_the_end(
-    tmp_path: Path, pages: Pages, error: Exception, status: int, failing: int, form: str
+    tmp_path: Path,
+    database_url: str,
+    pages: Pages,
+    error: Exception,
+    status: int,
+    failing: int,
+    form: str,
 ) -> None:
-    await fill(tmp_path, SOME)
+    await fill(database_url, SOME)
     pages.at[failing] = fail(error)
-    async with served(tmp_path) as wires:
+    async with served(tmp_path, DATABASE_URL=database_url) as wires:
         async with httpx.AsyncClient(verify=NO_TLS) as client:
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
                 await client.get(f"http://127.0.0.1:{wires.port}{PATH}?format={form}")
@@ -465,6 +475,7 @@ async def wait_for_count(wires: Wires, status: int, count: float = 1) -> None:
             await asyncio.sleep(0.05)
 
 
+@on_sqlite
 async def test_a_client_that_takes_nothing_stops_the_query_and_is_cut_off(
     folder: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -501,6 +512,7 @@ async def test_a_client_that_is_slow_gets_all_of_it(
     assert received + len(rest) > LARGE_MESSAGES * 4_096
 
 
+@on_sqlite
 @pytest.mark.parametrize("behind", [b"", get("/stats")], ids=["alone", "with another behind it"])
 @pytest.mark.parametrize("way", ["leaves", "resets"])
 async def test_a_client_that_leaves_stops_the_query(
@@ -595,12 +607,13 @@ def test_a_stop_in_the_middle_cuts_it_off(folder: Path) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database that the environment names, with SOME in it."""
-    asyncio.run(fill(tmp_path, SOME))
+    asyncio.run(fill(database_url, SOME))
     monkeypatch.delenv("DATABASE_URL_FILE", raising=False)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'app.db'}")
-    return tmp_path / "app.db"
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("ALLOW_ASYNC_COMMIT", "1")
+    return database_url
 
 
 COMMAND = [sys.executable, "-W", "error", "-m", "service", "export"]
@@ -636,10 +649,9 @@ def test_to_standard_output() -> None:
     assert parse_csv(done.output) == without_null(SOME)
 
 
-@pytest.mark.usefixtures("database")
-def test_the_filters_are_those_of_http(tmp_path: Path) -> None:
+def test_the_filters_are_those_of_http(tmp_path: Path, database: str) -> None:
     async def ask() -> list[list[Json]]:
-        async with running(tmp_path) as service:
+        async with running(tmp_path, DATABASE_URL=database) as service:
             return [await listed(service, query) for query in QUERIES]
 
     file = tmp_path / "some.ndjson"
@@ -649,6 +661,7 @@ def test_the_filters_are_those_of_http(tmp_path: Path) -> None:
         assert parse_ndjson(file.read_text("utf-8")) == expected, query
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     ("name", "arguments", "parse"),
@@ -681,12 +694,14 @@ def test_the_format_and_the_compression_of_a_file(
     assert not list(tmp_path.glob(".export*"))
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_one_message_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--q", "really"]) == 0
     assert capsys.readouterr().err == "export: 1 message\n"
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_new_file_is_as_open_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
@@ -697,6 +712,7 @@ def test_a_new_file_is_as_open_as_the_umask_says(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_file_is_replaced_and_not_opened_to_more(tmp_path: Path) -> None:
     file, link = tmp_path / "old", tmp_path / "link"
@@ -709,6 +725,7 @@ def test_a_file_is_replaced_and_not_opened_to_more(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
@@ -719,12 +736,11 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-def test_beside_a_running_service(tmp_path: Path) -> None:
-    with serving(tmp_path) as process:
+def test_beside_a_running_service(tmp_path: Path, database_url: str) -> None:
+    with serving(tmp_path, DATABASE_URL=database_url) as process:
         for number in range(3):
             process.deliver(message(message_id=f"m-{number}"))
-            url = f"sqlite:///{process.database}"
-            done = export(**clean_environment(DATABASE_URL=url))
+            done = export(**clean_environment(DATABASE_URL=database_url, ALLOW_ASYNC_COMMIT="1"))
             assert done.code == 0
             ids = [content["message_id"] for content in parse_ndjson(done.output)]
             assert ids == [f"m-{each}" for each in range(number + 1)]
@@ -740,6 +756,7 @@ def test_no_database_is_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -823,6 +840,7 @@ def test_an_interrupted_run_leaves_the_old_file(
     assert signal.getsignal(number) is handler
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_full_disk_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -843,12 +861,14 @@ def test_a_full_disk_leaves_the_old_file(
     assert_only_the_old(tmp_path, file)
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--output", str(tmp_path / "no" / "all")]) == 1
     assert "No such file or directory" in capsys.readouterr().err
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_device_that_is_full() -> None:
     if not Path("/dev/full").exists():
@@ -860,14 +880,13 @@ def test_a_device_that_is_full() -> None:
 
 
 @pytest.fixture
-def blocked(tmp_path: Path) -> Iterable[subprocess.Popen[bytes]]:
+def blocked(database_url: str) -> Iterable[subprocess.Popen[bytes]]:
     """An export of more than a pipe holds, to a pipe that is not read."""
-    asyncio.run(fill(tmp_path, large(200)))
-    url = f"sqlite:///{tmp_path / 'app.db'}"
+    asyncio.run(fill(database_url, large(200)))
     with subprocess.Popen(
         COMMAND,
         cwd=ROOT,
-        env=clean_environment(DATABASE_URL=url),
+        env=clean_environment(DATABASE_URL=database_url, ALLOW_ASYNC_COMMIT="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -895,9 +914,9 @@ def test_a_reader_that_leaves_ends_the_run(blocked: subprocess.Popen[bytes]) -> 
     assert blocked.stderr.read() == b"export: cannot write standard output: Broken pipe\n"
 
 
-@pytest.mark.usefixtures("database")
-def test_a_pipe_that_does_not_block_is_waited_for(tmp_path: Path) -> None:
-    asyncio.run(fill(tmp_path, large(200)))
+@on_sqlite
+def test_a_pipe_that_does_not_block_is_waited_for(database: str) -> None:
+    asyncio.run(fill(database, large(200)))
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with (
@@ -909,6 +928,7 @@ def test_a_pipe_that_does_not_block_is_waited_for(tmp_path: Path) -> None:
         assert process.wait(WAIT_SECONDS) == 0
 
 
+@on_sqlite
 @pytest.mark.usefixtures("database")
 def test_a_gzip_file_is_whole(tmp_path: Path) -> None:
     file = tmp_path / "all.gz"

@@ -33,6 +33,7 @@ from service.schemas import decode_message, format_instant
 from service.store.port import Filter, Row, StoreError
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
+from tests.kinds import on_each_database, store_of
 from tests.model import Model
 from tests.processes import serving
 from tests.strategies import Sent, sent
@@ -74,10 +75,15 @@ def written(path: Path, contents: Iterable[Json | bytes]) -> str:
 
 
 def stored(database: Path) -> list[Json]:
+    """All that the file holds, as GET /messages shows it."""
+    return stored_in(f"sqlite:///{database}")
+
+
+def stored_in(url: str) -> list[Json]:
     """All that the database holds, as GET /messages shows it."""
 
     async def read() -> list[Row]:
-        store = SqliteStore(database)
+        store = store_of(url)
         await store.open()
         try:
             return await store.page(Filter(), None, 0, 1_000_000)
@@ -242,6 +248,27 @@ class TestStandardInput:
             output, _ = process.communicate(ndjson(messages(5, 10)))
         assert counts(output.decode())["created"] == 15
         assert stored(database) == messages(15)
+
+
+class TestDatabases:
+    @on_each_database
+    def test_hold_what_was_imported_also_where_it_was_interrupted(
+        self, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", database_url)
+        monkeypatch.setenv("ALLOW_ASYNC_COMMIT", "1")
+        wanted = messages(20_000)
+        file = written(tmp_path / "messages.ndjson.gz", [*wanted, message(message_id="m-000001")])
+        with started("-") as process:
+            given_to(process, ndjson(wanted[:10]))
+            wait_until(lambda: len(stored_in(database_url)) == 10)
+            process.kill()
+        with started(file) as process:
+            output, errors = process.communicate(timeout=WAIT_SECONDS * 2)
+        assert (process.returncode, errors) == (0, b"")
+        found = counts(output.decode())
+        assert (found["created"], found["duplicate"], found["conflict"]) == (19_990, 10, 1)
+        assert stored_in(database_url) == wanted
 
 
 class TestPipes:

@@ -10,9 +10,10 @@ import pytest
 
 from service.routes.messages import Cursor, encode_cursor
 from service.store.port import Filter, Position
+from tests.kinds import on_each_database, on_sqlite
 from tests.support import Json, Service, message, running
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 ANNA, BERT, CARL = "+4911", "+4922", "+4933"
 
@@ -277,6 +278,7 @@ def digest() -> bytes:
     return msgspec.msgpack.decode(content, type=Cursor).filter_digest
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -325,6 +327,7 @@ async def test_cursor_and_offset_do_not_go_together(five: Service, offset: int) 
 # What is refused
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "named"),
     [
@@ -404,6 +407,7 @@ async def test_a_parameter_is_refused_by_name(service: Service, query: str, name
     await assert_refused(service, query, named)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "query",
     [
@@ -436,10 +440,10 @@ async def test_empty_parameters_are_no_parameters(five: Service, query: str) -> 
     assert "".join(await five.ids(query)) == "12345"
 
 
-async def test_what_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+async def test_what_was_stored_is_there_after_a_restart(tmp_path: Path, database_url: str) -> None:
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         await service.store(message())
-    async with running(tmp_path) as service:
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         assert await service.ids() == ["m-1"]
         await service.store(message())
         assert await service.ids() == ["m-1"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -14,11 +15,10 @@ from service.metrics import STATUSES, WEBHOOK_RESULTS, Metrics
 from service.routes import observe
 from service.schemas import Message
 from service.store.port import Outcome, StoreError
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_index import Indexer
+from tests.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support import Service, message, running, signed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 parse_openmetrics: Callable[[str], Iterator[Metric]]
 parse_openmetrics = openmetrics_parser.text_string_to_metric_families
@@ -27,6 +27,7 @@ parse_openmetrics = openmetrics_parser.text_string_to_metric_families
 # The probes
 
 
+@on_sqlite
 async def test_live(service: Service) -> None:
     response = await service.get("/health/live")
     assert (response.status_code, response.text) == (200, '{"status":"ok"}')
@@ -47,15 +48,15 @@ async def test_live_but_not_ready_without_a_secret(tmp_path: Path) -> None:
 
 
 async def test_ready_follows_the_database_by_itself(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_: SqliteStore) -> None:
+    async def fail(_: object) -> None:
         raise StoreError("disk I/O error")
 
     monkeypatch.setattr(observe, "CHECK_SECONDS", 0)
     assert (await service.get("/health/ready")).status_code == 200
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteStore, "check", fail)
+        patch.setattr(store_class, "check", fail)
         response = await service.get("/health/ready")
         assert response.status_code == 503
         assert "disk I/O error" in response.json()["detail"]
@@ -63,18 +64,19 @@ async def test_ready_follows_the_database_by_itself(
     assert (await service.get("/health/ready")).status_code == 200
 
 
+@on_sqlite
 async def test_many_probes_share_one_look_at_the_database(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks = 0
 
-    async def count(_: SqliteStore) -> None:
+    async def count(_: object) -> None:
         nonlocal checks
         checks += 1
         await asyncio.sleep(0)
 
     monkeypatch.setattr(observe, "CHECK_SECONDS", 60)
-    monkeypatch.setattr(SqliteStore, "check", count)
+    monkeypatch.setattr(store_class, "check", count)
     responses = await asyncio.gather(*[service.get("/health/ready") for _ in range(50)])
     assert {response.status_code for response in responses} == {200}
     assert checks == 1
@@ -85,6 +87,7 @@ async def test_many_probes_share_one_look_at_the_database(
 PLAIN, OPENMETRICS = "text/plain; version=0.0.4", "application/openmetrics-text"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
@@ -115,6 +118,7 @@ async def test_the_format_is_negotiated(service: Service, accept: str, content_t
     assert (response.text.endswith("# EOF\n")) == (content_type == OPENMETRICS)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "accept",
     [
@@ -200,11 +204,13 @@ async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
     assert metrics["ingest_batch_messages_count"] == 0
 
 
-async def test_every_result_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_result_is_counted(
+    tmp_path: Path, database_url: str, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fail(*_: object) -> None:
         raise StoreError("disk I/O error")
 
-    async with running(tmp_path, MAX_BODY_BYTES="1000") as service:
+    async with running(tmp_path, DATABASE_URL=database_url, MAX_BODY_BYTES="1000") as service:
         await service.store(message())
         for content, headers in (
             (message(), None),
@@ -213,7 +219,7 @@ async def test_every_result_is_counted(tmp_path: Path, monkeypatch: pytest.Monke
             (b" " * 1001, {}),
         ):
             await service.deliver(content, headers)
-        monkeypatch.setattr(SqliteStore, "insert", fail)
+        monkeypatch.setattr(store_class, "insert", fail)
         await service.deliver(message(message_id="m-2"))
         metrics = await service.metrics()
     counts = {result: metrics[f'webhook_requests_total{{result="{result}"}}'] for result in RESULTS}
@@ -257,34 +263,40 @@ async def test_commits_are_measured(service: Service) -> None:
 
 
 async def test_what_waits_for_its_commit_is_shown(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_commit, is_committing = asyncio.Event(), asyncio.Event()
-    insert = SqliteStore.insert
+    insert = store_class.insert
 
-    async def wait(store: SqliteStore, messages: Sequence[Message]) -> list[Outcome]:
+    async def wait(store: Any, messages: Sequence[Message]) -> list[Outcome]:
         is_committing.set()
         await may_commit.wait()
         return await insert(store, messages)
 
-    monkeypatch.setattr(SqliteStore, "insert", wait)
-    first = asyncio.create_task(service.store(message(message_id="0")))
-    await is_committing.wait()
+    monkeypatch.setattr(store_class, "insert", wait)
+    first = []
+    for number in range(service.app._store.batches_in_flight):
+        is_committing.clear()
+        content = message(message_id=f"first-{number}")
+        first.append(asyncio.create_task(service.store(content)))
+        await is_committing.wait()
     others = [asyncio.create_task(service.store(message(message_id=str(n)))) for n in range(1, 4)]
     await asyncio.sleep(0)
     assert (await service.metrics())["ingest_queue_messages"] == 3
     may_commit.set()
-    await asyncio.gather(first, *others)
+    await asyncio.gather(*first, *others)
     assert (await service.metrics())["ingest_queue_messages"] == 0
 
 
 async def test_what_waits_for_the_index_is_shown(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Indexer, "messages_behind", lambda _: 7)
+    store: Any = service.app._store
+    monkeypatch.setattr(store._indexer, "messages_behind", lambda: 7)
     assert (await service.metrics())["index_lag_messages"] == 7
 
 
+@on_sqlite
 async def test_the_database_files_are_measured(service: Service, tmp_path: Path) -> None:
     await service.store(message())
     metrics = await service.metrics()
@@ -292,9 +304,20 @@ async def test_the_database_files_are_measured(service: Service, tmp_path: Path)
         assert metrics[f'database_bytes{{file="{label}"}}'] == (tmp_path / name).stat().st_size
 
 
-async def test_build_info(service: Service) -> None:
+@pytest.mark.databases("postgres")
+async def test_the_database_of_a_server_is_measured(service: Service) -> None:
+    await service.app._store.index_all()  # behind the first look, which measures
+    metrics = await service.metrics()
+    assert metrics['database_bytes{file="main"}'] > 1_000_000
+    assert 'database_bytes{file="wal"}' not in metrics
+
+
+ENGINES = {"sqlite": "sqlite 3.", "postgres": "postgresql "}
+
+
+async def test_build_info(service: Service, database_kind: str) -> None:
     (name,) = [name for name in await service.metrics() if name.startswith("service_build_info")]
-    assert 'database="sqlite 3.' in name
+    assert f'database="{ENGINES[database_kind]}' in name
     assert (await service.metrics())[name] == 1
 
 
@@ -305,6 +328,7 @@ def requests_shown(metrics: dict[str, float]) -> set[str]:
     return {name for name in metrics if name.startswith("http_")}
 
 
+@on_sqlite
 async def test_unknown_paths_share_one_series(service: Service) -> None:
     await service.get("/0")
     await service.metrics()
@@ -320,6 +344,7 @@ async def test_unknown_paths_share_one_series(service: Service) -> None:
     assert metrics[unmatched] == 1_001 + len(odd)
 
 
+@on_sqlite
 async def test_unknown_methods_share_one_series(service: Service) -> None:
     for number in range(100):
         await service.client.request(f"METHOD{number}", "/webhook")

@@ -1,6 +1,7 @@
 """The process: how it starts, stops, is killed, and lives with a database in trouble."""
 
 import http.client
+import json
 import resource
 import shutil
 import signal
@@ -12,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from service.store.sqlite import driver  # type: ignore[attr-defined] # it is imported there
+from tests.kinds import empty_database, on_each_database
 from tests.processes import ServiceProcess, clean_environment, serving
 from tests.support import ROOT, encode, message, signed, wait_until
 
@@ -162,32 +165,48 @@ def test_two_signals_at_once_under_load(tmp_path: Path) -> None:
     assert process.errors == ""
 
 
-def test_killed_five_times_over_one_file(tmp_path: Path) -> None:
+@on_each_database
+def test_killed_five_times_over_one_database(tmp_path: Path, database_url: str) -> None:
     """Nothing acknowledged is lost, nothing is there twice, and the counts agree."""
     acknowledged: list[str] = []
+    environment = {"DATABASE_URL": database_url}
     for life in range(5):
-        with ServiceProcess(tmp_path, {}) as process, Load(process.port, f"{life}") as delivered:
+        with (
+            ServiceProcess(tmp_path, environment) as process,
+            Load(process.port, f"{life}") as delivered,
+        ):
             wait_until(lambda: len(delivered) > 100)
             assert process.stop(signal.SIGKILL) == -signal.SIGKILL
         acknowledged += delivered
-    with serving(tmp_path) as process:
+    with serving(tmp_path, DATABASE_URL=database_url) as process:
         total = process.get("/stats").json()["total_messages"]
         assert process.get("/messages?q=hello&limit=1").json()["total"] == total
         assert process.deliver(message(message_id=acknowledged[0])).status_code == 200
-    assert process.log_lines()[-1]["dup"] is True
-    assert_holds(process.database, acknowledged)
-    assert len(stored_ids(process.database)) == total
+        exported = process.get("/messages/export").text.splitlines()
+    assert process.log_lines("request")[-2]["dup"] is True
+    ids = [json.loads(line)["message_id"] for line in exported]
+    assert set(acknowledged) <= set(ids)
+    assert len(ids) == len(set(ids)) == total
+    if process.database.exists():
+        assert_holds(process.database, acknowledged)
 
 
 # A database that can't be used
 
 
 def start_in_vain(database: Path, prefix: tuple[str, ...] = (), folder: Path = ROOT) -> str:
+    """The one line that a start with this file says; it must end with the code 1."""
+    said = start_in_vain_with(f"sqlite:///{database}", prefix, folder)
+    assert str(database) in said
+    return said
+
+
+def start_in_vain_with(url: str, prefix: tuple[str, ...] = (), folder: Path = ROOT) -> str:
     """The one line that a start with this database says; it must end with the code 1."""
     done = subprocess.run(
         [*prefix, sys.executable, "-W", "error", "-m", "service"],
         cwd=folder,
-        env=clean_environment(DATABASE_URL=f"sqlite:///{database}", PORT="0"),
+        env=clean_environment(DATABASE_URL=url, PORT="0"),
         capture_output=True,
         text=True,
         timeout=30,
@@ -196,9 +215,32 @@ def start_in_vain(database: Path, prefix: tuple[str, ...] = (), folder: Path = R
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("DATABASE_URL: ")
     assert done.stderr.count("\n") == 1
-    assert str(database) in done.stderr
     assert "listening" not in done.stdout
     return done.stderr
+
+
+PASSWORD = "a-private-password"
+
+
+def test_a_server_that_is_not_there() -> None:
+    said = start_in_vain_with(f"postgresql://me:{PASSWORD}@127.0.0.1:1/webhooks")
+    assert "can't use postgresql://127.0.0.1:1/webhooks: " in said
+    assert PASSWORD not in said
+
+
+def test_a_password_that_is_wrong() -> None:
+    with empty_database("postgres", Path()) as url:
+        parts = urlsplit(url)
+        strange = parts._replace(netloc=f"{parts.username}:{PASSWORD}@127.0.0.1:{parts.port}")
+        said = start_in_vain_with(strange.geturl())
+    assert "password authentication failed" in said
+    assert PASSWORD not in said
+
+
+def test_a_server_that_does_not_flush() -> None:
+    """The tests' own: it must be said that this is meant."""
+    with empty_database("postgres", Path()) as url:
+        assert "ALLOW_ASYNC_COMMIT=1" in start_in_vain_with(url)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from service import signature
 from service.errors import InvalidMessage, InvalidParameter
 from service.routes.messages import decode_cursor, encode_cursor, parse_query
 from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
-from service.store import sqlite_index
+from service.store import postgres_index, sqlite_index
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from tests.kinds import STORES, empty_database
 from tests.model import Model, show, show_stats
 from tests.strategies import (
     Question,
@@ -42,6 +43,7 @@ from tests.strategies import (
 from tests.support import Json, Service, running
 from tests.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 
+on_each_database = pytest.mark.parametrize("kind", STORES)
 finding_the_smallest_failure_takes_minutes = pytest.mark.timeout(600)
 
 YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -63,13 +65,15 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@on_each_database
 @finding_the_smallest_failure_takes_minutes
 @patch.object(sqlite_index, "SLICE_MESSAGES", 4)
 @patch.object(sqlite_index, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
-@settings(max_examples=80, deadline=None)
+@patch.object(postgres_index.Indexer, "start", lambda _: None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
 def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
-    data: st.DataObject, messages: list[Sent]
+    kind: str, data: st.DataObject, messages: list[Sent]
 ) -> None:
     groups = data.draw(deliveries(messages), label="deliveries")
     asked = data.draw(st.lists(questions(messages), min_size=1, max_size=4), label="questions")
@@ -86,14 +90,15 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
             await check_a_walk_by_cursor(partial(get, service), model, question)
             await check_a_walk_by_offset(partial(get, service), model, question)
 
-    with_service(check)
+    with_service(kind, check)
 
 
+@on_each_database
 @finding_the_smallest_failure_takes_minutes
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), versions=st.lists(sent, min_size=1, max_size=8))
 def test_of_several_messages_under_one_id_one_of_the_first_group_stays(
-    data: st.DataObject, versions: list[Sent]
+    kind: str, data: st.DataObject, versions: list[Sent]
 ) -> None:
     named = [each._replace(message_id=data.draw(st.sampled_from("ab"))) for each in versions]
     groups = data.draw(deliveries(named), label="deliveries")
@@ -113,7 +118,7 @@ def test_of_several_messages_under_one_id_one_of_the_first_group_stays(
         assert metrics['webhook_requests_total{result="created"}'] == len(stored)
         assert stored.keys() == {each.message_id for each in named}
 
-    with_service(check)
+    with_service(kind, check)
 
 
 @given(st.integers(YEAR_1, YEAR_9999))
@@ -246,12 +251,12 @@ def refuses(function: Callable[..., object], *arguments: object) -> str:
     return ""
 
 
-def with_service(check: Callable[[Service], Awaitable[None]]) -> None:
+def with_service(kind: str, check: Callable[[Service], Awaitable[None]]) -> None:
     """Run `check` with a service of its own, its lifespan included."""
 
     async def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            async with running(Path(folder)) as service:
+        with tempfile.TemporaryDirectory() as name, empty_database(kind, Path(name)) as url:
+            async with running(Path(name), DATABASE_URL=url) as service:
                 await check(service)
 
     asyncio.run(run())

@@ -120,7 +120,7 @@ def test_a_fault_is_told_and_nothing_is_written(
 ) -> None:
     rewrite(checkout / QUERIES / f"{name}.sql", *change)
     (checkout / PLANS).unlink()
-    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert work([Sqlite()], checkout, is_check=False) == 1
     assert f"{name}.sql: {fault}" in capsys.readouterr().out
     assert not (checkout / PLANS).exists()
 
@@ -138,13 +138,13 @@ def test_a_scan_that_is_explained_is_no_fault() -> None:
 
 def test_a_missing_file_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / QUERIES / "top_senders.sql").unlink()
-    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert work([Sqlite()], checkout, is_check=False) == 1
     assert "top_senders is missing" in capsys.readouterr().out
 
 
 def test_a_migration_that_fails_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / "sql/sqlite/migrations/0002_a.sql").write_text("NONSENSE;", "utf-8")
-    assert work(Sqlite(), checkout, is_check=False) == 1
+    assert work([Sqlite()], checkout, is_check=False) == 1
     assert '0002_a.sql: near "NONSENSE": syntax error' in capsys.readouterr().out
 
 
@@ -152,15 +152,15 @@ def test_a_changed_plan_is_shown_and_written(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewrite(checkout / QUERIES / "read_message_id.sql", "seq = :seq", "seq >= :seq")
-    assert work(Sqlite(), checkout, is_check=False) == 0
+    assert work([Sqlite()], checkout, is_check=False) == 0
     assert "+    SEARCH messages USING INTEGER PRIMARY KEY (rowid>?)" in capsys.readouterr().out
-    assert work(Sqlite(), checkout, is_check=True) == 0
+    assert work([Sqlite()], checkout, is_check=True) == 0
 
 
 def test_a_check_of_a_changed_plan_fails_and_writes_nothing(checkout: Path) -> None:
     rewrite(checkout / PLANS, "SEARCH totals", "SCAN totals")
     before = (checkout / PLANS).read_bytes()
-    assert work(Sqlite(), checkout, is_check=True) == 1
+    assert work([Sqlite()], checkout, is_check=True) == 1
     assert (checkout / PLANS).read_bytes() == before
 
 
@@ -175,8 +175,8 @@ def test_a_new_migration_shows_in_the_schema(checkout: Path) -> None:
         "ALTER TABLE probe ADD COLUMN note TEXT;\n",
         "utf-8",
     )
-    assert work(Sqlite(), checkout, is_check=True) == 1
-    assert work(Sqlite(), checkout, is_check=False) == 0
+    assert work([Sqlite()], checkout, is_check=True) == 1
+    assert work([Sqlite()], checkout, is_check=False) == 0
     schema = (checkout / SCHEMA).read_text("utf-8")
     assert (
         "-- What people note.\n"

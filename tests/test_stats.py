@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kinds import on_each_database
 from tests.support import Json, Service, message, running
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 
 async def stats(service: Service) -> Json:
@@ -105,9 +106,9 @@ async def test_agrees_with_messages_at_any_time(service: Service) -> None:
     assert shown == Counter(row["from"] for row in rows)
 
 
-async def test_counts_are_there_after_a_restart(tmp_path: Path) -> None:
-    async with running(tmp_path) as service:
+async def test_counts_are_there_after_a_restart(tmp_path: Path, database_url: str) -> None:
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         await service.store(message(), message(message_id="m-2", ts=LATER))
         before = await stats(service)
-    async with running(tmp_path) as service:
+    async with running(tmp_path, DATABASE_URL=database_url) as service:
         assert await stats(service) == before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.store.port import StoreError
-from service.store.sqlite import SqliteStore
+from tests.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support import (
     SECRET,
     Json,
@@ -23,7 +23,7 @@ from tests.support import (
     without,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_database]
 
 BODY = encode(message())
 ASTRAL = "\N{PARTY POPPER}"
@@ -68,6 +68,7 @@ async def test_message_id_is_kept_as_it_is(service: Service, message_id: str) ->
     assert await service.ids() == [message_id]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "message_id",
     [
@@ -101,6 +102,7 @@ async def test_number_is_accepted(service: Service, field: str, number: str) -> 
     assert (await only_row(service))[field] == number
 
 
+@on_sqlite
 @pytest.mark.parametrize("field", ["from", "to"])
 @pytest.mark.parametrize(
     "number",
@@ -148,6 +150,7 @@ async def test_ts_is_accepted_and_comes_back(service: Service, ts: str, shown: s
     assert (await only_row(service))["ts"] == (shown or ts)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "ts",
     [
@@ -212,6 +215,7 @@ async def test_text_may_be_missing(service: Service) -> None:
     assert (await only_row(service))["text"] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "text",
     [
@@ -231,6 +235,7 @@ async def test_text_is_refused(service: Service, text: Any) -> None:
 # What a body is
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "body",
     [
@@ -268,6 +273,7 @@ async def test_a_body_that_is_no_message_is_refused(service: Service, body: byte
     await assert_refused(service, body, "")
 
 
+@on_sqlite
 async def test_a_refusal_says_what_is_wrong_with_a_surrogate(service: Service) -> None:
     response = await service.deliver(message(text="\ud800"))
     assert "lone surrogates" in response.json()["detail"]
@@ -291,6 +297,7 @@ async def test_unknown_fields_are_ignored(service: Service, unknown: bytes) -> N
     assert await only_row(service) == message()
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "unknown",
     [
@@ -313,6 +320,7 @@ async def test_of_a_repeated_field_the_last_one_counts(service: Service) -> None
     assert await service.ids() == ["last"]
 
 
+@on_sqlite
 async def test_the_content_type_does_not_matter(service: Service) -> None:
     headers = {"X-Signature": signature(BODY), "Content-Type": "text/plain"}
     assert (await service.deliver(BODY, headers)).status_code == 200
@@ -343,6 +351,7 @@ async def test_a_true_signature_is_accepted(tmp_path: Path, value: str) -> None:
 TRUE = hex_of(SECRET).encode()
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "values",
     [
@@ -402,9 +411,10 @@ async def test_only_a_comparison_in_constant_time_decides(
     assert compared == [(one, claimed) for one in true]
 
 
+@on_sqlite
 @pytest.mark.parametrize("claimed", [None, "garbage", hex_of("another secret")])
 async def test_a_false_signature_never_reaches_the_store(
-    service: Service, monkeypatch: pytest.MonkeyPatch, claimed: str | None
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch, claimed: str | None
 ) -> None:
     """So that what it costs tells nothing of what is stored."""
     await service.store(message())
@@ -413,7 +423,7 @@ async def test_a_false_signature_never_reaches_the_store(
         raise StoreError("the store was touched")
 
     for name in ("insert", "page", "page_and_count", "totals", "check"):
-        monkeypatch.setattr(SqliteStore, name, touch)
+        monkeypatch.setattr(store_class, name, touch)
     headers = {} if claimed is None else {"X-Signature": claimed}
     for body in (BODY, encode(message(message_id="new")), b"nonsense"):
         assert (await service.deliver(body, headers)).status_code == 401
@@ -448,6 +458,7 @@ async def test_the_length_is_looked_at_before_the_signature(tmp_path: Path) -> N
     assert response.status_code == 413
 
 
+@on_sqlite
 async def test_the_signature_is_looked_at_before_the_message(service: Service) -> None:
     response = await service.deliver(b"no JSON", {"X-Signature": "false"})
     assert response.status_code == 401
@@ -491,6 +502,7 @@ async def test_a_body_without_end_is_read_no_further_than_allowed(tmp_path: Path
     assert bytes_read == 1100
 
 
+@on_sqlite
 async def test_a_declared_length_is_enough_to_refuse(service: Service) -> None:
     body = in_pieces(BODY)
     headers = signed(BODY) | {"Content-Length": str(2**31)}
@@ -573,13 +585,13 @@ async def test_100_concurrent_deliveries_of_5_ids_leave_5_messages(service: Serv
 
 
 async def test_a_failed_commit_is_told_and_may_be_retried(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise StoreError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqliteStore, "insert", fail)
+        patch.setattr(store_class, "insert", fail)
         response = await service.deliver(message())
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0

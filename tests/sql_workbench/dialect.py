@@ -4,6 +4,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
+class Unavailable(Exception):
+    """There is no such database here; the text says why."""
+
+
 class Query(NamedTuple):
     """One file of `queries/`, as the database understands it."""
 
@@ -46,11 +50,14 @@ class Dialect(Protocol):
 
     name: str
     """The folder under `sql/`."""
-    version: str
+
+    @property
+    def version(self) -> str: ...
 
     def describe(self, folder: Path) -> Described:
         """Build a database by the migrations, and ask it about every query.
 
-        Raises DatabaseError, or the driver's own error, where the database can't be built.
+        Raises Unavailable where there is none here; DatabaseError, or the driver's own error,
+        where the database can't be built.
         """
         ...

@@ -6,6 +6,7 @@
     -- Rows:       one: column, column (remark); in which order
     -- Index:      the index it leans on
     -- Scan:       why it reads all of `messages`, where it does
+    -- Differs:    why it has other parameters, columns or steps than the other dialect's
 
 Parameters and Rows say `none` where there are none.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 
 from tests.sql_workbench.dialect import Query
 
-_section = re.compile(r"-- (Parameters|Rows|Index|Scan):\s*(.*)")
+_section = re.compile(r"-- (Parameters|Rows|Index|Scan|Differs):\s*(.*)")
 
 
 def find_faults(query: Query, indexes: frozenset[str]) -> Iterator[str]:
@@ -39,8 +40,26 @@ def find_faults(query: Query, indexes: frozenset[str]) -> Iterator[str]:
         sorted(indexes & _words(text)) for text in (sections.get("Index", ""), query.plan)
     )
     yield from _compare("index", named, used, "the plan")
-    if re.search(r"\bSCAN messages\b", query.plan) and "Scan" not in sections:
+    if re.search(r"\b(SCAN|Seq Scan on) messages\b", query.plan) and "Scan" not in sections:
         yield 'the plan scans messages, and no line "-- Scan:" says why'
+
+
+def find_differences(one: Query, other: Query) -> Iterator[str]:
+    """What two dialects' queries of one name take or give differently, where no header says why."""
+    same = (sorted(one.parameters), one.columns) == (sorted(other.parameters), other.columns)
+    is_explained = any("Differs" in read_sections(query.text) for query in (one, other))
+    if is_explained and same:
+        yield 'a line "-- Differs:" is there, and parameters and columns do not differ'
+    if not is_explained:
+        yield from _compare_dialects("parameter", one.parameters, other.parameters)
+        yield from _compare_dialects("column", one.columns, other.columns)
+        if not same and sorted(one.columns) == sorted(other.columns) != one.columns:
+            yield "the columns have another order in the other dialect"
+
+
+def _compare_dialects(kind: str, one: list[str], other: list[str]) -> Iterator[str]:
+    for name in sorted({*one} ^ {*other}):
+        yield f'the {kind} {name} is in one dialect only, and no line "-- Differs:" says why'
 
 
 def read_sections(text: str) -> dict[str, str]:

@@ -32,7 +32,10 @@ class Sqlite:
     """See `dialect.Dialect`."""
 
     name = "sqlite"
-    version = describe_driver()
+
+    @property
+    def version(self) -> str:
+        return describe_driver()
 
     def describe(self, folder: Path) -> Described:
         queries = msgspec.structs.asdict(load_queries(folder / "queries", SqliteQueries))

@@ -1,6 +1,10 @@
-"""The kept plan of every query, on an empty database and on a full one with statistics."""
+"""The kept plan of every query, on an empty database and on a full one with statistics.
+
+On PostgreSQL, which plans by what there is, the kept plans are those of a full one.
+"""
 
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +15,11 @@ import pytest
 
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from tests.sql_workbench.__main__ import ROOT, snapshots
-from tests.sql_workbench.dialect import Described, Query
+from tests.sql_workbench.dialect import Described, Query, Unavailable
+from tests.sql_workbench.postgres import Postgres
 from tests.sql_workbench.sqlite import Sqlite, ask, connect, migrate
 from tests.store.databases import needs_the_wheel
 from tests.store.messages import NOON, message
-
-pytestmark = needs_the_wheel
 
 SQL = sql_folder("sqlite")
 MESSAGES = 5_000
@@ -66,11 +69,28 @@ def random_messages() -> list[Any]:
     ]
 
 
-def test_the_snapshots_are_what_just_sql_would_write(described: Described) -> None:
-    for file, text in snapshots("sqlite", described).items():
+@pytest.fixture(scope="module")
+def described_postgres() -> Described:
+    try:
+        return Postgres().describe(sql_folder("postgres"))
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def snapshot(request: pytest.FixtureRequest) -> dict[Path, str]:
+    """What `just sql` would write of a dialect."""
+    fixture = {"sqlite": "described", "postgres": "described_postgres"}[request.param]
+    return snapshots(request.param, request.getfixturevalue(fixture))
+
+
+@needs_the_wheel
+def test_the_snapshots_are_what_just_sql_would_write(snapshot: dict[Path, str]) -> None:
+    for file, text in snapshot.items():
         assert (ROOT / file).read_text("utf-8") == text, f"{file} is out of date: run `just sql`"
 
 
+@needs_the_wheel
 @pytest.mark.parametrize("name", SqliteQueries.__struct_fields__)
 def test_a_plan_stays_as_it_is_on_a_full_database(
     described: Described, full_database: Any, name: str
@@ -79,6 +99,40 @@ def test_a_plan_stays_as_it_is_on_a_full_database(
     found = ask(full_database, name, getattr(queries(), name))
     assert isinstance(found, Query)
     assert found.plan == expected.plan
+
+
+@pytest.mark.parametrize("side", ["from", "to", "ts"])
+def test_a_page_comes_out_of_its_index_in_order(described_postgres: Described, side: str) -> None:
+    plan = plan_of(described_postgres, f"page_by_{side}")
+    assert f"Index Scan using by_{side} on messages" in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("name", ["page_by_text", "count_by_text", "estimate_text"])
+def test_a_text_is_found_by_its_parts(described_postgres: Described, name: str) -> None:
+    plan = plan_of(described_postgres, name)
+    assert "Bitmap Index Scan on by_text" in plan
+    assert "Seq Scan on texts" not in plan
+    assert "Seq Scan on messages" not in plan
+
+
+def plan_of(described: Described, name: str) -> str:
+    return next(query.plan for query in described.queries if query.name == name)
+
+
+def test_the_schema_file_of_postgres_builds_the_same_database(
+    described_postgres: Described, tmp_path: Path
+) -> None:
+    """It is put in the place of the migrations, and described again."""
+    folder = tmp_path / "postgres"
+    shutil.copytree(sql_folder("postgres"), folder)
+    (folder / "migrations" / "0001_create_messages.sql").write_text(
+        (folder / "schema.sql").read_text("utf-8"), "utf-8"
+    )
+    (folder / "search.sql").write_text("SELECT 1;", "utf-8")
+    rewritten = folder / "queries" / "create_migrations.sql"
+    rewritten.write_text("SELECT 1;", "utf-8")
+    assert Postgres().describe(folder).schema == described_postgres.schema
 
 
 def test_the_schema_file_builds_the_same_database(tmp_path: Path) -> None:

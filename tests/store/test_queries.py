@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import DatabaseError
-from service.store.queries import SqliteQueries, load_queries, sql_folder
+from service.store.queries import PostgresQueries, Queries, SqliteQueries, load_queries, sql_folder
 
 
 @pytest.fixture
@@ -15,10 +15,19 @@ def folder(tmp_path: Path) -> Path:
     return shutil.copytree(sql_folder("sqlite") / "queries", tmp_path / "queries")
 
 
-def test_every_file_is_a_field_of_its_name(folder: Path) -> None:
-    queries = load_queries(folder, SqliteQueries)
-    for name in SqliteQueries.__struct_fields__:
+@pytest.mark.parametrize(
+    ("dialect", "kind"), [("sqlite", SqliteQueries), ("postgres", PostgresQueries)]
+)
+def test_every_file_is_a_field_of_its_name(dialect: str, kind: type[Queries]) -> None:
+    folder = sql_folder(dialect) / "queries"
+    queries = load_queries(folder, kind)
+    for name in kind.__struct_fields__:
         assert getattr(queries, name) == (folder / f"{name}.sql").read_text("utf-8")
+
+
+def test_what_the_other_dialect_has_alone_is_named(folder: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"read_server is missing.* attach is not used"):
+        load_queries(folder, PostgresQueries)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

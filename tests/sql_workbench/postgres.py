@@ -1,0 +1,262 @@
+"""The workbench's view of PostgreSQL, through the driver and the rewriting that the service uses.
+
+It asks PostgreSQL 17 with pg_trgm, the one server of the tests that has all. What PostgreSQL does
+on an empty table says little, so that the plans are those of some thousands of messages, with the
+planner's settings as they come: the messages are the same each time, and so are the statistics,
+which ANALYZE takes of all of so few. Of the settings one is not as it comes: see COSTS.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from service.errors import DatabaseError
+from service.store.migrate import load_migrations
+from service.store.postgres_parameters import number_parameters
+from service.store.queries import PostgresQueries, load_queries
+from tests.postgres.suite import empty_database
+from tests.sql_workbench.dialect import Broken, Described, Query, Unavailable
+
+MAJOR_VERSION = 17
+
+# A page from anywhere costs little more than the next one, as on a solid-state disk: otherwise it
+# would be cheaper to read all of so few messages than a hundred of them by their ids.
+COSTS = "SET random_page_cost = 1.1"
+MESSAGES = 20_000
+BATCH_MESSAGES = 100
+"""Of the batches the last one is in the tail: neither counted nor in the index of texts."""
+
+NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
+SAMPLES: dict[str, Any] = {
+    "from_msisdn": "+1007",
+    "to_msisdn": "+2003",
+    "since": NOON,
+    "after_ts": NOON,
+    "after_message_id": "",
+    "until": NOON + timedelta(minutes=5),
+    "q": "number 1234",
+    "limit": 50,
+    "offset": 0,
+    "number": 0,
+    "name": "",
+    "digest": "",
+    "is_searchable": True,
+}
+"""The value of each parameter that is not an array; of an array, the one without an element."""
+
+FILTERS = {
+    "from_msisdn": ("_by_from", "_of_sender"),
+    "to_msisdn": ("_by_to", "_of_recipient"),
+}
+"""The queries that can't do without these."""
+
+ALWAYS = {
+    "since": datetime(1, 1, 1, tzinfo=UTC),
+    "after_ts": datetime(1, 1, 1, tzinfo=UTC),
+    "until": datetime(9999, 12, 31, tzinfo=UTC),
+}
+
+SCHEMA_HEADER = """\
+-- What the migrations and, where the server has pg_trgm, search.sql add up to, as PostgreSQL spells
+-- it. `just sql` writes this file, and the service never reads it: to change the database, add a
+-- file to migrations/.
+"""
+_commented = re.compile(
+    r"(?P<comment>(?:^--[^\n]*\n)+)"
+    r"^CREATE (?:TABLE|(?:UNIQUE )?INDEX)(?: IF NOT EXISTS)? (?P<name>\w+)",
+    re.MULTILINE,
+)
+
+EXTENSIONS = "SELECT oid, extname FROM pg_extension WHERE extname <> 'plpgsql'"
+TABLES = """
+    SELECT oid, relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+"""
+COLUMNS = """
+    SELECT
+        attname || ' ' || upper(format_type(atttypid, atttypmod))
+        || CASE WHEN attcollation <> typcollation THEN ' COLLATE "' || collname || '"' ELSE '' END
+        || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+        || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '')
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+    LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+    ORDER BY attnum
+"""
+CONSTRAINTS = """
+    SELECT pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = $1 AND contype IN ('p', 'u', 'c', 'f')
+    ORDER BY contype DESC, conname
+"""
+INDEXES = """
+    SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+    WHERE indrelid = $1
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+    ORDER BY pg_index.indexrelid
+"""
+
+
+class Postgres:
+    """See `dialect.Dialect`."""
+
+    name = "postgres"
+
+    @property
+    def version(self) -> str:
+        return f"PostgreSQL {MAJOR_VERSION} with pg_trgm"
+
+    def describe(self, folder: Path) -> Described:
+        try:
+            with empty_database(trigrams=True) as url, ThreadPoolExecutor(1) as thread:
+                return thread.submit(asyncio.run, _describe(url, folder)).result()
+        except pytest.skip.Exception as error:
+            raise Unavailable(str(error)) from error
+
+
+async def _describe(url: str, folder: Path) -> Described:
+    connection = await asyncpg.connect(url)
+    try:
+        found = connection.get_server_version().major
+        if found != MAJOR_VERSION:
+            raise Unavailable(f"the kept plans are those of PostgreSQL {MAJOR_VERSION}")
+        queries = msgspec.structs.asdict(load_queries(folder / "queries", PostgresQueries))
+        await migrate(connection, folder)
+        schema = await write_schema(connection, read_comments(folder))
+        await fill(connection, queries)
+        await connection.execute(COSTS)
+        answers = [await ask(connection, *item) for item in queries.items()]
+        indexes = [
+            name
+            for table in await connection.fetch(TABLES)
+            for name, _ in await connection.fetch(INDEXES, table[0])
+        ]
+        return Described(schema, frozenset(indexes), answers)
+    finally:
+        await connection.close()
+
+
+def read_definitions(folder: Path) -> dict[str, str]:
+    """The files that make a database what it is, in their order."""
+    return (
+        {"create_migrations.sql": (folder / "queries" / "create_migrations.sql").read_text("utf-8")}
+        | {migration.name: migration.sql for migration in load_migrations(folder / "migrations")}
+        | {"search.sql": (folder / "search.sql").read_text("utf-8")}
+    )
+
+
+async def migrate(connection: Any, folder: Path) -> None:
+    """Run all that the service would run on a new database; raises DatabaseError."""
+    for name, text in read_definitions(folder).items():
+        try:
+            await connection.execute(text)
+        except asyncpg.PostgresError as error:
+            raise DatabaseError(f"{name}: {error}") from error
+
+
+async def fill(connection: Any, queries: dict[str, str]) -> None:
+    """Store messages, most of them of one sender, and have the planner look at them."""
+    chance = random.Random(1)
+    for begin in range(0, MESSAGES, BATCH_MESSAGES):
+        if begin == MESSAGES - BATCH_MESSAGES:
+            for name in ("count_batches", "index_texts"):
+                await connection.fetch(number_parameters(queries[name]).sql, MESSAGES)
+        numbers = range(begin, begin + BATCH_MESSAGES)
+        texts = [f"Message number {number}" for number in numbers]
+        await connection.fetch(
+            number_parameters(queries["insert_messages"]).sql,
+            [f"{chance.getrandbits(64):016x}" for _ in numbers],
+            [f"+1{min(int(chance.paretovariate(0.5)), 999):03}" for _ in numbers],
+            [f"+2{chance.randrange(10):03}" for _ in numbers],
+            [NOON + timedelta(seconds=chance.randrange(10_000)) for _ in numbers],
+            texts,
+            [text.casefold() for text in texts],
+            True,
+        )
+    await connection.execute("VACUUM ANALYZE")
+
+
+async def ask(connection: Any, name: str, text: str) -> Query | Broken:
+    """Prepare, explain and run one query."""
+    if not text.rstrip().endswith(";"):
+        return Broken(name, "it does not end with a semicolon: a shell would wait for more")
+    sql, parameters = number_parameters(text)
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        statement = await connection.prepare(sql)
+        types = [parameter.name for parameter in statement.get_parameters()]
+        columns = [attribute.name for attribute in statement.get_attributes()]
+        values = [
+            [] if kind.endswith("[]") else sample(name, parameter)
+            for parameter, kind in zip(parameters, types, strict=True)
+        ]
+        await connection.fetch(sql, *values)
+        plan = await explain(connection, sql, values)
+    except asyncpg.PostgresError as error:
+        return Broken(name, str(error))
+    finally:
+        await transaction.rollback()
+    return Query(name, text, list(parameters), columns, plan)
+
+
+def sample(query: str, parameter: str) -> Any:
+    """What a query is given: no filter that it can do without, so that its own index serves."""
+    if parameter in FILTERS and not query.endswith(FILTERS[parameter]):
+        return None
+    is_narrow = query in ("count_by_from", "count_by_to", "count_by_ts")
+    return SAMPLES[parameter] if is_narrow else ALWAYS.get(parameter, SAMPLES[parameter])
+
+
+async def explain(connection: Any, sql: str, values: list[Any]) -> str:
+    """The plan that these values get; empty for what has none, as CREATE TABLE."""
+    try:
+        async with connection.transaction():
+            rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}", *values)
+    except asyncpg.PostgresSyntaxError:
+        return ""
+    return "\n".join(row[0] for row in rows)
+
+
+def read_comments(folder: Path) -> dict[str, str]:
+    """By table or index: the comment that stands right above its definition."""
+    return {
+        found["name"]: found["comment"].partition("--\n")[0]
+        for text in read_definitions(folder).values()
+        for found in _commented.finditer(text)
+    }
+
+
+async def write_schema(connection: Any, comments: dict[str, str]) -> str:
+    """Every table with its indexes and rows, and every extension, in the order they were made."""
+    parts = {
+        oid: [f"CREATE EXTENSION {name};\n"] for oid, name in await connection.fetch(EXTENSIONS)
+    }
+    for oid, table in await connection.fetch(TABLES):
+        columns = await connection.fetch(COLUMNS, oid)
+        constraints = await connection.fetch(CONSTRAINTS, oid)
+        body = ",\n".join(f"    {row[0]}" for row in [*columns, *constraints])
+        parts[oid] = [f"{comments.get(table, '')}CREATE TABLE {table} (\n{body}\n);\n"]
+        parts[oid] += [
+            f"{comments.get(name, '')}{definition.replace(' ON public.', ' ON ')};\n"
+            for name, definition in await connection.fetch(INDEXES, oid)
+        ]
+        parts[oid] += write_rows(table, await connection.fetch(f"SELECT * FROM {table}"))  # noqa: S608
+    return "\n".join([SCHEMA_HEADER, *[text for oid in sorted(parts) for text in parts[oid]]])
+
+
+def write_rows(table: str, rows: list[Any]) -> Iterator[str]:
+    """The rows of a table as INSERT statements; NULL is left out."""
+    for row in rows:
+        values = {name: value for name, value in row.items() if value is not None}
+        written = ", ".join(repr(value) for value in values.values())
+        yield f"INSERT INTO {table} ({', '.join(values)}) VALUES ({written});\n"  # noqa: S608
