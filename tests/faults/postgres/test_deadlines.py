@@ -30,11 +30,12 @@ def locked(server: Server, database: str, table: str, mode: str) -> Iterator[Non
 def active(server: Server, database: str, query: str) -> list[str]:
     """By process of the server, what runs of one of the service's statements."""
     first_line = (sql_folder("postgres") / "queries" / f"{query}.sql").read_text().split("\n")[0]
-    rows = server.admin(
-        "SELECT pid, query FROM pg_stat_activity WHERE state = 'active'"
-        f" AND datname = '{database}' AND query LIKE '{first_line}%'"
-    )
-    return [f"{pid}: {text}" for pid, text in rows]
+    rows = server.admin("SELECT pid, datname, query FROM pg_stat_activity WHERE state = 'active'")
+    return [
+        f"{pid}: {query}"
+        for pid, name, query in rows
+        if name == database and query.startswith(first_line)
+    ]
 
 
 def impatient(server: Server, database: str, folder: Path) -> ServiceProcess:
