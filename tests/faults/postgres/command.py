@@ -1,4 +1,4 @@
-"""`just faults postgres`: kill PostgreSQL under load, again and again, and look for what is there."""
+"""`just faults postgres`: kill PostgreSQL under load, and look for what was acknowledged."""
 
 import argparse
 import platform

@@ -92,6 +92,7 @@ def test_a_batch_that_waits_for_a_lock_is_given_up_in_time(
         )
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
+        assert process.get("/stats").json()["total_messages"] == 0
         assert COMMIT_SECONDS_MAX <= time.monotonic() - began < COMMIT_SECONDS_MAX + 1
         wait_until(lambda: not active(durable_server, database, "insert_messages"))
     assert process.get("/messages").json()["data"] == []

@@ -65,7 +65,11 @@ def run_command(url: str, *arguments: str) -> str:
 
 
 def test_two_instances_share_two_connections(
-    durable_server: Server, pooler: PgBouncer, database: str, instances: list[ServiceProcess]
+    durable_server: Server,
+    pooler: PgBouncer,
+    database: str,
+    instances: list[ServiceProcess],
+    tmp_path: Path,
 ) -> None:
     ports = [instance.port for instance in instances]
     with Load(ports, 6, "pooled") as load:
@@ -81,7 +85,7 @@ def test_two_instances_share_two_connections(
         assert complaints == []
     assert list(find_damage(durable_server, database)) == []
     check_walks(instances[1], load)
-    check_commands(pooler.url(database), load)
+    check_commands(pooler.url(database), load, tmp_path / "exported.ndjson")
     check_sessions(durable_server, database)
     for instance in instances:
         assert not [line for line in instance.log_lines() if line["level"] == "ERROR"]
@@ -108,12 +112,16 @@ def check_walks(process: ServiceProcess, load: Load) -> None:
     asyncio.run(walk())
 
 
-def check_commands(url: str, load: Load) -> None:
-    """That an export has every message, and an import of it finds nothing new."""
+def check_commands(url: str, load: Load, file: Path) -> None:
+    """That an export has every message, and an import stores those that are new, once."""
     exported = run_command(url, "export")
     ids = [json.loads(line)["message_id"] for line in exported.splitlines()]
     assert sorted(ids) == sorted(load.sent)
-    run_command(url, "migrate")
+    new = json.loads(exported.splitlines()[0]) | {"message_id": "imported"}
+    file.write_text(exported + json.dumps(new) + "\n")
+    for _ in range(2):
+        run_command(url, "import", str(file))
+    assert len(run_command(url, "export").splitlines()) == len(load.sent) + 1
 
 
 def check_sessions(server: Server, database: str) -> None:
