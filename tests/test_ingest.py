@@ -13,7 +13,7 @@ from service.ingest import GroupCommit
 from service.logs import Log
 from service.metrics import Metrics
 from service.schemas import Message
-from service.store.port import Outcome, Store, StoreError
+from service.store.port import DatabaseSilent, Outcome, Store, StoreError
 from tests.support import parse_lines
 
 pytestmark = pytest.mark.anyio
@@ -187,6 +187,17 @@ async def test_a_failed_batch_fails_all_of_its_messages_and_no_other(
     assert outcomes[0] is Outcome.CREATED
     assert [type(outcome) for outcome in outcomes[1:]] == [Unavailable] * 3
     assert await bench.commit.submit(message("d")) is Outcome.CREATED
+
+
+async def test_nobody_waits_behind_a_batch_that_the_database_did_not_answer(bench: Bench) -> None:
+    first = await bench.store.begin_a_batch_that_stays(bench.commit)
+    behind = [bench.commit.submit(message(message_id)) for message_id in "ab"]
+    bench.store.results = [DatabaseSilent("not in time")]
+    bench.store.may_end.set()
+    outcomes = await all_of([first, *behind])
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+    assert bench.store.batches == [["in flight"]]
+    assert await bench.commit.submit(message("c")) is Outcome.CREATED
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4])

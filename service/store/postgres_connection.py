@@ -214,7 +214,9 @@ def put_last(url: str) -> str:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     first, comma, others = hosts.partition(",")
-    hosts = f"{others}{comma}{first}"
+    if not comma:
+        return url
+    hosts = f"{others},{first}"
     return urlunsplit(parts._replace(netloc=f"{user}{at}{hosts}"))
 
 

@@ -82,7 +82,6 @@ class Indexer:
         while not self._closing.is_set():
             try:
                 await self._catch_up()
-                self.trouble = None
             except StoreError as error:
                 # The next look tries again: reads stay right meanwhile, and get slower with every
                 # note. The readiness probe tells.
@@ -101,6 +100,7 @@ class Indexer:
             if is_more:
                 await self._rest(REST * (time.monotonic() - started))
             self._messages_behind = await self._run(self._measure_tail)
+            self.trouble = None  # under load there is always more
         if time.monotonic() - self._measured_at > SIZE_SECONDS:
             self._measured_at = time.monotonic()
             with suppress(StoreError):  # not every relative of PostgreSQL can say

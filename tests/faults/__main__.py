@@ -14,6 +14,7 @@ from typing import NamedTuple
 from service.store.sqlite_connection import describe_driver
 from tests.bench.machine import describe_commit, describe_machine
 from tests.bench.watch import Watch
+from tests.faults.postgres.command import main as crash_postgres
 from tests.faults.results import FOLDER, Run, load_run, publish, render, save, sum_up
 from tests.faults.scenarios import Studio
 from tests.faults.shim import Call, NoShim, build
@@ -41,6 +42,8 @@ class Arguments(NamedTuple):
 
 def main() -> int:
     """Run what the arguments say; 0 when nothing was lost, twice, or otherwise wrong."""
+    if sys.argv[1:2] == ["postgres"]:
+        return crash_postgres(sys.argv[2:])
     arguments = _arguments()
     try:
         with _scratch() as folder, Watch() as watch:
@@ -68,7 +71,8 @@ def _arguments() -> Arguments:
     parser = argparse.ArgumentParser(
         prog="just faults",
         description=__doc__,
-        epilog="What a bad seed has left stays in data/faults/bad/SEED, as the service found it.",
+        epilog="What a bad seed has left stays in data/faults/bad/SEED, as the service found it."
+        " `just faults postgres` kills PostgreSQL instead (--help).",
     )
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many; {SEEDS} if not given")
     parser.add_argument("--seed", type=int, help="this one alone, and no totals")

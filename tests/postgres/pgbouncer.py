@@ -29,6 +29,7 @@ auth_file = {folder}/users
 pool_mode = {pool_mode}
 default_pool_size = {pool_size}
 max_client_conn = 1000
+server_login_retry = 1
 """
 
 
@@ -64,11 +65,8 @@ class PgBouncer:
         self._write("pgbouncer.ini", text)
 
     def __enter__(self) -> Self:
-        with (self._folder / "log").open("ab") as log:
-            command = [self._program, str(self._folder / "pgbouncer.ini")]
-            self._process = spawn(command, subprocess.DEVNULL, log)
         try:
-            wait_until(self._listens)
+            self.start()
         except BaseException:
             self.__exit__()
             raise
@@ -78,6 +76,18 @@ class PgBouncer:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(WAIT_SECONDS)
         shutil.rmtree(self._folder)
+
+    def start(self) -> None:
+        """Return when it takes connections."""
+        with (self._folder / "log").open("ab") as log:
+            command = [self._program, str(self._folder / "pgbouncer.ini")]
+            self._process = spawn(command, subprocess.DEVNULL, log)
+        wait_until(self._listens)
+
+    def kill(self) -> None:
+        """End it at once, with all of its connections."""
+        self._process.kill()
+        self._process.wait(WAIT_SECONDS)
 
     def url(self, database: str) -> str:
         return f"postgresql://webhook:{PASSWORD}@127.0.0.1:{self.port}/{database}"

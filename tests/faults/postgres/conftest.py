@@ -18,7 +18,9 @@ def durable_server() -> Iterator[Server]:
     install = find_install(trigrams=True)
     if install is None:
         pytest.skip("no package has PostgreSQL with pg_trgm for this platform")
-    with Server(None, install, DURABLE) as server:
+    with Server(None, install) as server:
+        for setting in DURABLE:
+            assert server.admin(f"SHOW {setting}")[0][0] == "on"
         yield server
 
 

@@ -16,8 +16,8 @@ from tests.postgres.server import Server
 from tests.processes import ServiceProcess
 from tests.support import Json, wait_until
 
-DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-"""As PostgreSQL is where nobody has changed it; the tests' other servers are not."""
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+"""What PostgreSQL does for it where nobody says otherwise; the tests' other servers do not."""
 
 SENDERS = 8
 LOAD_SECONDS = (0.2, 1.5)

@@ -1,12 +1,12 @@
 """The database answers, and refuses: it only reads, has no room, or is not durable any more."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from tests.faults.postgres.crashes import DURABLE
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.stored import stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
@@ -18,21 +18,35 @@ from tests.support import message, wait_until
 CONNECTIONS_MAX = 9
 """Of one instance, as the README says."""
 
+READ_ONLY = ("SYSTEM", "default_transaction_read_only", "on")
+UNDURABLE = {
+    "fsync": ("SYSTEM", "fsync", "off"),
+    "synchronous_commit": ("ROLE webhook", "synchronous_commit", "off"),
+}
 READS = ("/messages", "/stats", "/messages?q=hello")
 
 
 @contextmanager
-def altered(server: Server, *statements: str) -> Iterator[None]:
-    """Settings of the server that are others inside."""
-    for statement in statements:
-        server.admin(statement)
+def altered(server: Server, whose: str, setting: str, value: str) -> Iterator[None]:
+    """A setting of the server (`whose` is SYSTEM) or of a role is another one inside."""
+    server.admin(f"ALTER {whose} SET {setting} = {value}")
     server.admin("SELECT pg_reload_conf()")
     try:
         yield
     finally:
-        server.admin("ALTER SYSTEM RESET ALL")
-        server.admin("ALTER ROLE webhook RESET ALL")
+        server.admin(f"ALTER {whose} RESET {setting}")
         server.admin("SELECT pg_reload_conf()")
+        found = "SELECT FROM pg_settings WHERE sourcefile LIKE '%postgresql.auto.conf'"
+        wait_until(lambda: not server.admin(found))
+
+
+def end_connections(server: Server) -> int:
+    """How many connections of the service there were."""
+    ended = server.admin(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'webhook-service'"
+    )
+    return len(ended)
 
 
 def statuses(process: ServiceProcess, *paths: str) -> set[int]:
@@ -44,7 +58,7 @@ def test_a_primary_that_only_reads(
 ) -> None:
     watch = Watch(process)
     with loaded(process) as load:
-        with altered(durable_server, "ALTER SYSTEM SET default_transaction_read_only = on"):
+        with altered(durable_server, *READ_ONLY):
             assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
             assert statuses(process, *READS) == {200}
             assert process.deliver(message()).status_code == 503
@@ -54,14 +68,14 @@ def test_a_primary_that_only_reads(
 
 def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_path: Path) -> None:
     """Two servers without replication show how the way to them is found, and no more."""
-    with Server(tmp_path / "second", durable_server.install, DURABLE) as second:
+    with Server(tmp_path / "second", durable_server.install) as second:
         second.create_database(database)
         second.admin("CREATE EXTENSION pg_trgm", database)
         hosts = f"127.0.0.1:{durable_server.port},127.0.0.1:{second.port}"
         url = durable_server.url(database).replace(f"127.0.0.1:{durable_server.port}", hosts)
         environment = {"DATABASE_URL": f"{url}?target_session_attrs=read-write"}
         with ServiceProcess(tmp_path, environment) as migrated:
-            with altered(durable_server, "ALTER SYSTEM SET default_transaction_read_only = on"):
+            with altered(durable_server, *READ_ONLY):
                 # The second one has no tables yet; whoever takes over for real has.
                 with ServiceProcess(tmp_path, {"DATABASE_URL": second.url(database)}):
                     pass
@@ -80,7 +94,7 @@ def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_p
 
 
 def test_no_connection_is_left(durable_server: Server, tmp_path: Path) -> None:
-    few = {**DURABLE, "max_connections": "12", "superuser_reserved_connections": "3"}
+    few = {"max_connections": "12", "superuser_reserved_connections": "3"}
     with Server(tmp_path / "few", durable_server.install, few) as server:
         server.create_database("app")
         environment = {"DATABASE_URL": server.url("app")}
@@ -88,13 +102,10 @@ def test_no_connection_is_left(durable_server: Server, tmp_path: Path) -> None:
             assert process.deliver(message()).status_code == 200
             watch = Watch(process)
             with ExitStack() as others:
-                # Somebody ends the service's connections, and takes all there are.
-                server.admin(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                    " WHERE application_name = 'webhook-service'"
-                )
-                for _ in range(9):
-                    others.enter_context(connected(server.url("postgres")))
+                while end_connections(server):
+                    with suppress(asyncpg.TooManyConnectionsError):
+                        while True:
+                            others.enter_context(connected(server.url("postgres")))
                 assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
                 response = process.deliver(message(message_id="refused"))
                 assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
@@ -113,15 +124,9 @@ def test_one_instance_takes_as_many_connections_as_is_said(
     with loaded(process):
         for _ in range(5):
             assert {status for status, _ in watch.ask(*READS * 8).values()} == {200}
-            sql = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'"
-            counts.append(durable_server.admin(sql)[0][0])
+            found = durable_server.admin("SELECT datname FROM pg_stat_activity")
+            counts.append(sum(row["datname"] == database for row in found))
     assert 4 <= max(counts) <= CONNECTIONS_MAX
-
-
-UNDURABLE = {
-    "fsync": "ALTER SYSTEM SET fsync = off",
-    "synchronous_commit": "ALTER ROLE webhook SET synchronous_commit = off",
-}
 
 
 @pytest.mark.parametrize("setting", UNDURABLE)
@@ -129,7 +134,7 @@ def test_a_server_that_may_lose_what_it_commits_is_refused(
     durable_server: Server, database: str, tmp_path: Path, setting: str
 ) -> None:
     environment = {"DATABASE_URL": durable_server.url(database)}
-    with altered(durable_server, UNDURABLE[setting]):
+    with altered(durable_server, *UNDURABLE[setting]):
         process = ServiceProcess(tmp_path, environment)
         assert process.wait() == 1
         assert process.errors.count("\n") == 1
@@ -147,7 +152,7 @@ def test_durability_that_is_turned_off_under_load(
     """From the moment that it is in force, no webhook gets 200."""
     watch = Watch(process)
     with loaded(process):
-        with altered(durable_server, f"ALTER SYSTEM SET {setting} = off"):
+        with altered(durable_server, "SYSTEM", setting, "off"):
             assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
             with Load([process.port], 4, "undurable") as load:
                 wait_until(lambda: len(load.deliveries) > 20)
@@ -161,11 +166,8 @@ def test_a_role_whose_commits_wait_no_more_gets_no_new_connection(
 ) -> None:
     """A role's setting is for new connections: those that are there go on as they were."""
     assert process.deliver(message()).status_code == 200
-    with altered(durable_server, UNDURABLE["synchronous_commit"]):
+    with altered(durable_server, *UNDURABLE["synchronous_commit"]):
         assert process.deliver(message(message_id="as before")).status_code == 200
-        durable_server.admin(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE application_name = 'webhook-service'"
-        )
+        assert end_connections(durable_server)
         assert process.deliver(message(message_id="refused")).status_code == 503
     assert Watch(process).wait_for("/health/ready", 200) < BACK_SECONDS_MAX
