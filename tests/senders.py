@@ -29,6 +29,7 @@ class Senders:
         """The longest that one attempt took."""
         self._port = port
         self._stopping = threading.Event()
+        self._gives_up = False
         self._threads = [
             threading.Thread(target=self._send_all, args=(number,), daemon=True)
             for number in range(count)
@@ -39,7 +40,8 @@ class Senders:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._gives_up = error is not None
         self._stopping.set()
         for thread in self._threads:
             thread.join(WAIT_SECONDS)
@@ -60,7 +62,7 @@ class Senders:
 
     def _send(self, connection: http.client.HTTPConnection, message_id: str) -> None:
         body = encode(message(message_id=message_id))
-        while True:
+        while not self._gives_up:
             begun = time.monotonic()
             try:
                 connection.request("POST", "/webhook", body, signed(body))

@@ -17,7 +17,7 @@ from service.store.choice import make_store
 from service.store.port import StoreError
 from service.stream import Walk
 
-VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE")
+VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT")
 """What is read of the environment; the rest of it is the service's own affair."""
 
 

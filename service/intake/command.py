@@ -18,7 +18,7 @@ from service.settings import Settings
 from service.store.choice import make_store
 from service.store.port import Store
 
-VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "MAX_BODY_BYTES")
+VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT", "MAX_BODY_BYTES")
 """What is read of the environment; the rest of it is the service's own affair."""
 
 
