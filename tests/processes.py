@@ -77,13 +77,20 @@ class ServiceProcess:
         self._reader.start()
 
     def __enter__(self) -> Self:
-        if self._wanted_port:
-            self.port = self._wanted_port
-            wait_until(self._listens)
-        else:
-            self.port = self.wait_for_line("listening")["port"]
+        try:
+            self.port = self._wait_for_port()
+        except BaseException:
+            self.process.kill()
+            raise
         self.url = f"http://127.0.0.1:{self.port}"
         return self
+
+    def _wait_for_port(self) -> int:
+        if not self._wanted_port:
+            return int(self.wait_for_line("listening")["port"])
+        self.port = self._wanted_port
+        wait_until(self._listens)
+        return self.port
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import suite
-from tests.postgres.server import PASSWORD, find_port
+from tests.postgres.data import PASSWORD
+from tests.postgres.server import find_port
 from tests.processes import ServiceProcess, clean_environment, serving
 from tests.senders import Senders
 from tests.support import ROOT, message
@@ -128,6 +129,8 @@ HIDDEN = "hunter"
         ("HOST/a?user=webhook&password=hunter2", 1, "password authentication failed"),
         ("webhook:hunter2@HOST,127.0.0.1:1/a", 1, "password authentication failed"),
         ("webhook:hunter2@HOST:port/a", 2, "DATABASE_URL must be"),
+        ("webhook:hunter2@127.0.0.1:65536/a", 2, "DATABASE_URL must be"),
+        ("webhook:hunter2@127.0.0.1:0,HOST/a", 2, "DATABASE_URL must be"),
         ("webhook:hunter/2@HOST/a", 2, "DATABASE_URL must be"),
         ("webhook:1/hunter@HOST/a", 2, "DATABASE_URL must be"),
         ("webhook:hunter@2@HOST/a", 2, "DATABASE_URL must be"),
