@@ -78,9 +78,34 @@ floods *ARGS: bench-packages
 fuzz *ARGS: fuzz-packages
     @{{ python }} -m tests.fuzz "$@"
 
-# Build and start the container with compose; the secrets are made on first use
-up: secrets (compose "up" "--detach" "--build")
+# Build and start it with compose: one service with SQLite, or `just up postgres` two behind Caddy
+up DATABASE="sqlite": secrets
     #!/usr/bin/env sh
+    set -eu
+    just() { "{{ just_executable() }}" --justfile "{{ justfile() }}" "$@"; }
+    case {{ quote(DATABASE) }} in
+    sqlite)
+        just compose up --detach --build service
+        ;;
+    postgres)
+        # One after the other: where they run already, one of them is always there.
+        for replica in replica-1 replica-2; do
+            just compose up --detach --build $replica
+            echo "Waiting for $replica." >&2
+            tries=60
+            until just compose exec -T $replica is-live 2>/dev/null; do
+                tries=$((tries - 1))
+                [ $tries -gt 0 ] || { echo "$replica does not answer: just logs" >&2; exit 1; }
+                sleep 1
+            done
+        done
+        just compose up --detach proxy
+        ;;
+    *)
+        echo "just up takes sqlite, which it is if nothing is said, or postgres." >&2
+        exit 2
+        ;;
+    esac
     cat >&2 <<'END'
 
     It listens on http://127.0.0.1:8000. Webhooks are signed with secrets/webhook_secret, and
@@ -91,10 +116,10 @@ up: secrets (compose "up" "--detach" "--build")
 
     END
 
-# Stop the container; its volume, and with it the messages, stays
+# Stop what `just up` has started; the volumes, and with them the messages, stay
 down: (compose "down")
 
-# Follow the container's log
+# Follow the logs of what `just up` has started
 logs: (compose "logs" "--follow")
 
 # Build the container image with podman, docker or buildah
@@ -184,27 +209,35 @@ packages GROUP: venv
     {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file
     cp $file .venv/installed-{{ GROUP }}
 
-# Make the secrets that compose gives the container
+# Make the secrets that compose gives the containers
 [private]
 secrets:
     #!/usr/bin/env sh
-    # The container's user is not yours, so the files are readable for all and the folder is not.
+    # The containers' users are not yours, so the files are readable for all and the folder is not.
     set -eu
     mkdir -p -m 700 secrets
-    for name in webhook_secret read_token; do
-        if [ ! -s "secrets/$name" ]; then
-            head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"secrets/$name"
-            chmod 644 "secrets/$name"
-            chcon --type container_file_t "secrets/$name" 2>/dev/null || true  # SELinux, where there is
+    keep() { # the standard input, as the file of that name, unless there is one
+        if [ ! -s "secrets/$1" ]; then
+            cat >"secrets/$1"
+            chmod 644 "secrets/$1"
+            chcon --type container_file_t "secrets/$1" 2>/dev/null || true  # SELinux, where there is
         fi
+    }
+    for name in webhook_secret read_token database_password; do
+        head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' | keep $name
     done
+    echo "postgresql://webhook:$(cat secrets/database_password)@database/webhook" | keep database_url
 
 # Call compose, whichever is there
 [private]
 compose *ARGS:
     #!/usr/bin/env sh
+    profiles="--profile sqlite --profile postgres" # only what is named is started
     for compose in "podman compose" "docker compose" podman-compose; do
-        $compose version >/dev/null 2>&1 && exec $compose "$@"
+        $compose version >/dev/null 2>&1 || continue
+        # podman-compose before 1.0.6 knows no profiles, and needs to be told of none.
+        $compose $profiles version >/dev/null 2>&1 || profiles=
+        exec $compose $profiles "$@"
     done
     echo "just up, down and logs need podman compose, docker compose or podman-compose." >&2
     exit 1

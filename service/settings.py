@@ -20,6 +20,8 @@ T = TypeVar("T")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_SUFFIX = "_FILE"
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+PORT_MAX = 65_535
+POSTGRES_HOST = r"(\[[^][]+\]|[^][:,]*)(:(?!0)[0-9]{1,5})?"
 
 WORKERS_MAX = 64
 """Each holds connections to the database, of which PostgreSQL has 100 unless told otherwise."""
@@ -147,11 +149,17 @@ def _database(url: str) -> SqliteFile | PostgresServer:
 
 
 def _postgres_url(url: str) -> Secret:
+    """Where a character of a password is not encoded, what follows it would be taken for a host,
+    a port or a database, and shown in errors."""
     parts = urlsplit(url)
-    is_one_host = "," not in parts.netloc  # asyncpg takes several, with a port each
-    if is_one_host and parts.port == 0:
-        raise ValueError
-    if not parts.path.strip("/") or re.search(r"[\s\0]", url):
+    userinfo, _, hosts = parts.netloc.rpartition("@")
+    if (
+        "@" in userinfo
+        or not re.fullmatch(rf"{POSTGRES_HOST}(,{POSTGRES_HOST})*", hosts)
+        or any(int(port) > PORT_MAX for port in re.findall(r":([0-9]+)(?=,|$)", hosts))
+        or not re.fullmatch(r"/[^/@]+", parts.path)
+        or re.search(r"[\s\0]", url)
+    ):
         raise ValueError
     return Secret(url.encode())
 
@@ -172,7 +180,8 @@ VARIABLES = {
         "database",
         _database,
         "sqlite:///relative/path or sqlite:////absolute/path of a file,"
-        " or postgresql://user:password@host:port/database",
+        " or postgresql://user:password@host:port/database, in which what is no letter or digit"
+        " in the password is written %XX",
         has_file=True,
     ),
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),

@@ -122,7 +122,7 @@ def listed_recipes() -> dict[str, str]:
     found = {}
     above = ""
     for line in (ROOT / "justfile").read_text("utf-8").splitlines():
-        match = re.match(r"@?([a-z][a-z0-9_-]*)( [^:=]*)?:(?!=)", line)
+        match = re.match(r"@?([a-z][a-z0-9_-]*)( [^:]*)?:(?!=)", line)
         if match and above != "[private]":
             found[match[1]] = above
         above = line

@@ -4,6 +4,8 @@ SQLite lets one connection write at a time, and nobody queues: who finds it lock
 again, after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and from then on every 100 ms (sqlite3.c,
 sqliteDefaultBusyCallback). A running service that met one short transaction of ours therefore looks
 again within 25 ms; so long we stay away, and it gets its turn after each of ours.
+
+PostgreSQL lets everybody write at once: there the pauses leave processor and disk to webhooks.
 """
 
 from collections import deque

@@ -200,7 +200,7 @@ def describe_error(error: Exception) -> str:
             return f"{type(error).__name__} ({code})"
         return f"{error.args[0] if error.args else type(error).__name__} ({code})"
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
+        return error.strerror or str(error) or type(error).__name__
     return str(error) or type(error).__name__
 
 
