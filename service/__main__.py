@@ -39,7 +39,7 @@ def main() -> int:
         if command == "migrate":
             asyncio.run(_migrate(settings))
         else:
-            _serve(settings)
+            return _serve(settings)
     except StartError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -78,10 +78,15 @@ PROGRAMS: dict[str, Callable[[list[str]], int]] = {
 """What takes arguments, and has a --help that says so."""
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings) -> int:
+    if settings.workers > 1:
+        from service.workers import Supervisor
+
+        return Supervisor(settings).run()
     from service.server import serve
 
     serve(settings)
+    return 0
 
 
 async def _migrate(settings: Settings) -> None:

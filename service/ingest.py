@@ -14,7 +14,7 @@ from service.errors import Unavailable
 from service.logs import Log, format_exception
 from service.metrics import Metrics
 from service.schemas import Message
-from service.store.port import Outcome, Store, StoreError
+from service.store.port import DatabaseSilent, Outcome, Store, StoreError
 
 BATCH_MESSAGES_MAX = 1_000
 """Bounds the size of one transaction, and with it how long a full queue takes to answer."""
@@ -95,6 +95,10 @@ class GroupCommit:
     def _refuse(
         self, batch: list[tuple[Message, asyncio.Future[Outcome]]], error: Exception
     ) -> None:
+        if isinstance(error, DatabaseSilent):
+            # Whoever has waited behind this batch would wait as long once more.
+            batch = [*batch, *self._waiting]
+            self._waiting.clear()
         reason = str(error) if isinstance(error, StoreError) else format_exception(error)
         self._log.error("commit_failed", messages=len(batch), reason=reason)
         for _, future in batch:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
-from service.errors import SettingsError, StartError
+from service.errors import StartError
 from service.logs import Log
 from service.metrics import Metrics
 from service.middleware import REQUEST_ID_HEADER, fresh_request_id
@@ -39,13 +39,6 @@ REPORT_SECONDS = 10
 REQUEST_BYTES = 64 * 1024
 
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\n"
-
-UNSENT_BYTES = 128 * 1024
-"""How much of an answer the system holds for a client, besides what is on its way to it.
-
-Without this it holds megabytes, and says that there is room for more when a third of them is gone:
-a slow client would look like one that takes nothing.
-"""
 
 
 class Listener:
@@ -146,8 +139,7 @@ class Refusals:
         Closing a connection whose bytes were not read resets it, which can take the answer from
         the client.
         """
-        self._metrics.connections_refused += 1
-        self._report()
+        self._report(self._metrics.count_refused_connection())
         if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
             loop = asyncio.get_running_loop()
             loop.add_reader(accepted, self._end, accepted)
@@ -166,29 +158,12 @@ class Refusals:
         _has_begun(accepted)
         _answer_and_close(accepted)
 
-    def _report(self) -> None:
+    def _report(self, total: int) -> None:
         """Write a line, but not one for each of thousands."""
         now = time.monotonic()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self._log.warning("connections_refused", total=self._metrics.connections_refused)
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of `host`; raises StartError where that can't be.
-
-    They are bound before the database is opened, so that a second start on the same port fails
-    early, and listen after it, so that nobody is let in too soon.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise SettingsError(
-            f"HOST must be a host name or an IP address of this machine: {error.strerror}"
-        ) from error
-    # One port chosen by the system can't be had on two addresses.
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
-    return [_bind(family, address) for family, address in (addresses if port else addresses[:1])]
+            self._log.warning("connections_refused", total=total)
 
 
 def allow_connections() -> int:
@@ -209,22 +184,6 @@ def allow_connections() -> int:
             f"the limit on open files is {soft}, and the service needs more than that (ulimit -n)"
         )
     return min(CONNECTIONS_MAX, soft - DESCRIPTORS_RESERVED)
-
-
-def _bind(family: int, address: Any) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.bind(address)
-    except OSError as error:
-        bound.close()
-        raise StartError(
-            f"HOST and PORT: can't listen on {address[0]} port {address[1]}: {error.strerror}"
-        ) from error
-    return bound
 
 
 def _has_begun(accepted: socket.socket) -> bool:

@@ -7,8 +7,6 @@ counted, while WARNING and ERROR have a reserve of their own.
 
 import contextlib
 import logging
-import os
-import select
 import threading
 import time
 import traceback
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from service.output import Output
 
 LINES_MAX = 20_000
 URGENT_LINES_RESERVE = 5_000
@@ -53,11 +53,15 @@ class RequestLine(msgspec.Struct, gc=False):
 
 
 class Log:
-    """Where every line goes. `close` writes what is left."""
+    """Where every line goes. `close` writes what is left.
 
-    def __init__(self, level: str = "INFO", descriptor: int = 1) -> None:
+    `context` are fields that every line has but those of the requests.
+    """
+
+    def __init__(self, level: str = "INFO", output: int | Output = 1, **context: Any) -> None:
         self._level = _LEVELS[level]
-        self._descriptor = descriptor
+        self._output = Output(output) if isinstance(output, int) else output
+        self._context = context
         self._lines: deque[bytes] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -91,8 +95,7 @@ class Log:
 
     def _event(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if _LEVELS[level] >= self._level:
-            line = {"ts": now_rfc3339(), "level": level, "event": event, **fields}
-            self._put(_LEVELS[level], _encode(line))
+            self._put(_LEVELS[level], encode_event(level, event, self._context | fields))
 
     def _put(self, level: int, line: bytes) -> None:
         most = LINES_MAX if level < _LEVELS["WARNING"] else LINES_MAX + URGENT_LINES_RESERVE
@@ -117,18 +120,10 @@ class Log:
             count = min(len(self._lines), 1_000)
             lines = [self._lines.popleft() for _ in range(count)]
             try:
-                self._write(b"\n".join(lines) + b"\n")
+                self._output.write(b"\n".join(lines) + b"\n")
             except OSError:
                 # Nobody reads any more (EPIPE): the service goes on, and the count says so.
                 self.lines_dropped += count
-
-    def _write(self, block: bytes) -> None:
-        rest = memoryview(block)
-        while rest:
-            try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:
-                select.select([], [self._descriptor], [])
 
 
 class StandardLogging(logging.Handler):
@@ -158,6 +153,11 @@ class StandardLogging(logging.Handler):
             fields["exception"] = format_exception(record.exc_info[1])
         level = "ERROR" if record.levelno >= logging.ERROR else record.levelname
         getattr(self._log, level.lower(), self._log.info)("server", **fields)
+
+
+def encode_event(level: str, event: str, fields: dict[str, Any]) -> bytes:
+    """A line that is no request's, without its end."""
+    return _encode({"ts": now_rfc3339(), "level": level, "event": event, **fields})
 
 
 def format_exception(error: BaseException) -> str:

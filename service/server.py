@@ -5,17 +5,19 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
 
-from service.app import Application
+from service.app import PATHS, Application
 from service.errors import StartError
-from service.listener import Listener, allow_connections, bind
+from service.listener import Listener, allow_connections
 from service.logs import Log, StandardLogging
+from service.metrics import Metrics
 from service.protocol import DeadlineProtocol
 from service.settings import Settings
+from service.sockets import bind
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual proxies keep a connection (60 s), so that they are the ones to close it."""
@@ -61,18 +63,29 @@ class GracefulServer(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Run the service until a signal ends it; raises StartError when it does not start."""
-    log = Log(settings.log_level)
+    run(
+        settings,
+        Log(settings.log_level),
+        Metrics(PATHS),
+        lambda: bind(settings.host, settings.port),
+    )
+
+
+def run(
+    settings: Settings, log: Log, metrics: Metrics, bind_sockets: Callable[[], list[socket.socket]]
+) -> None:
+    """What `serve` does, with what several processes share; closes the log and the sockets."""
     try:
         connections_max = allow_connections()
-        app = Application(settings, log)
+        app = Application(settings, log, metrics)
         config = configure(app)
         _prepare_interpreter()
         with (
             StandardLogging.installed(log),
             asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
         ):
-            sockets = bind(settings.host, settings.port)
-            listener = Listener(sockets, connections_max, app.metrics, log)
+            sockets = bind_sockets()
+            listener = Listener(sockets, connections_max, metrics, log)
             _run(runner, GracefulServer(config, listener), app, sockets)
     finally:
         log.close()

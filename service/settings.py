@@ -21,6 +21,14 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_SUFFIX = "_FILE"
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
+WORKERS_MAX = 64
+"""Each holds connections to the database, of which PostgreSQL has 100 unless told otherwise."""
+
+WORKERS_OF_SQLITE = (
+    "WORKERS must be 1 where DATABASE_URL is sqlite:///: SQLite has one writer,"
+    " and more processes make it slower"
+)
+
 
 class Secret(bytes):
     """Bytes that do not show themselves in a representation."""
@@ -70,7 +78,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             variable.field: _read(environment, name, variable)
             for name, variable in VARIABLES.items()
         }
-        return cls(**{field: value for field, value in given.items() if value is not None})
+        settings = cls(**{field: value for field, value in given.items() if value is not None})
+        if settings.workers > 1 and isinstance(settings.database, SqliteFile):
+            raise SettingsError(WORKERS_OF_SQLITE)
+        return settings
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -137,6 +148,9 @@ def _database(url: str) -> SqliteFile | PostgresServer:
 
 def _postgres_url(url: str) -> Secret:
     parts = urlsplit(url)
+    is_one_host = "," not in parts.netloc  # asyncpg takes several, with a port each
+    if is_one_host and parts.port == 0:
+        raise ValueError
     if not parts.path.strip("/") or re.search(r"[\s\0]", url):
         raise ValueError
     return Secret(url.encode())
@@ -166,9 +180,8 @@ VARIABLES = {
     "PORT": Variable("port", whole_number(0, 65_535), "a whole number from 0 to 65535"),
     "WORKERS": Variable(
         "workers",
-        whole_number(1, 1),
-        "1: SQLite has one writer, and more processes would need postgresql://,"
-        " which this version does not support",
+        whole_number(1, WORKERS_MAX),
+        f"a whole number of processes from 1 to {WORKERS_MAX}",
     ),
     "MAX_BODY_BYTES": Variable(
         "body_bytes_max", whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"

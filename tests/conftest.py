@@ -1,6 +1,9 @@
 """Fixtures that many tests want; what they are made of is in `tests.support`."""
 
-from collections.abc import AsyncIterator
+import contextlib
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,15 @@ async def wires(tmp_path: Path) -> AsyncIterator[Wires]:
 @pytest.fixture
 async def wire(wires: Wires) -> Wire:
     return await wires.connect()
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The two ends of a small pipe."""
+    reader, writer = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    yield reader, writer
+    for descriptor in (reader, writer):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)

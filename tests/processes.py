@@ -49,10 +49,11 @@ class ServiceProcess:
         prefix: Sequence[str] = (),
         stdout: int = subprocess.PIPE,
         source: Path = ROOT,
+        module: str = "service",
     ) -> None:
         """`prefix` is a command that runs the one behind it; `stdout` is read where it is PIPE.
 
-        `source` is the folder whose `service` runs.
+        `source` is the folder whose `service` runs; `module` is what is run there.
         """
         self.database = folder / "app.db"
         variables = {
@@ -66,7 +67,7 @@ class ServiceProcess:
         self._errors_file = folder / "stderr"
         with self._errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-W", "error", "-m", "service"],
+                [*prefix, sys.executable, "-W", "error", "-m", module],
                 cwd=source,
                 env=clean_environment(**variables),
                 stdin=subprocess.DEVNULL,

@@ -22,21 +22,22 @@ pytestmark = pytest.mark.anyio
 class FakeStore:
     """Takes each batch at its `insert`, and ends it with the next of `results`, when it may."""
 
-    def __init__(self) -> None:
+    def __init__(self, batches_in_flight: int = 1) -> None:
+        self.batches_in_flight = batches_in_flight
         self.batches: list[list[str]] = []
         self.results: list[Exception | list[Outcome]] = []
         self.has_batch = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
-        self._is_inserting = False
+        self._inserting = 0
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
-        assert not self._is_inserting, "one batch at a time"
-        self._is_inserting = True
+        self._inserting += 1
+        assert self._inserting <= self.batches_in_flight
         self.batches.append([message.message_id for message in messages])
         self.has_batch.set()
         await self.may_end.wait()
-        self._is_inserting = False
+        self._inserting -= 1
         result = self.results.pop(0) if self.results else [Outcome.CREATED] * len(messages)
         if isinstance(result, Exception):
             raise result
@@ -54,8 +55,8 @@ class FakeStore:
 class Bench:
     """A GroupCommit with room for five, its store, its metrics and its log."""
 
-    def __init__(self, log: Log) -> None:
-        self.store = FakeStore()
+    def __init__(self, log: Log, batches_in_flight: int = 1) -> None:
+        self.store = FakeStore(batches_in_flight)
         self.metrics = Metrics(())
         self.commit = GroupCommit(cast(Store, self.store), self.metrics, log, 5)
 
@@ -67,10 +68,11 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """Parametrised indirectly, with a store that takes so many batches at a time."""
     with (tmp_path / "log").open("wb") as file:
         log = Log("INFO", file.fileno())
-        bench = Bench(log)
+        bench = Bench(log, getattr(request, "param", 1))
         bench.commit.start()
         yield bench
         bench.store.may_end.set()
@@ -103,6 +105,34 @@ async def test_what_arrives_during_a_commit_shares_the_next_one(bench: Bench) ->
     assert await all_of([first, *others]) == [Outcome.CREATED] * 5
     assert bench.store.batches == [["in flight"], ["a", "b", "c", "d"]]
     assert bench.waiting() == 0
+
+
+@pytest.mark.parametrize("bench", [2], indirect=True)
+async def test_a_store_gets_as_many_batches_at_a_time_as_it_takes(bench: Bench) -> None:
+    first = await bench.store.begin_a_batch_that_stays(bench.commit)
+    second = await bench.store.begin_a_batch_that_stays(bench.commit)
+    others = [bench.commit.submit(message(message_id)) for message_id in "abc"]
+    await asyncio.sleep(0.01)
+    assert bench.store.batches == [["in flight"], ["in flight"]]
+    assert bench.waiting() == 3
+    closing = asyncio.create_task(bench.commit.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    bench.store.may_end.set()
+    assert await all_of([first, second, *others]) == [Outcome.CREATED] * 5
+    assert bench.store.batches[2:] == [["a", "b", "c"]]
+    await closing
+
+
+@pytest.mark.parametrize("bench", [2], indirect=True)
+async def test_a_batch_that_fails_beside_another_fails_alone(bench: Bench) -> None:
+    bench.store.results = [StoreError("lost"), [Outcome.CREATED]]
+    first = await bench.store.begin_a_batch_that_stays(bench.commit)
+    second = await bench.store.begin_a_batch_that_stays(bench.commit)
+    bench.store.may_end.set()
+    failed, stored = await all_of([first, second])
+    assert isinstance(failed, Unavailable)
+    assert stored is Outcome.CREATED
 
 
 async def test_nobody_is_answered_before_the_commit_has_returned(bench: Bench) -> None:

@@ -15,10 +15,11 @@ from typing import Any, cast
 import pytest
 
 from service import listener
-from service.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener, bind
+from service.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener
 from service.logs import Log
 from service.metrics import Metrics
 from service.protocol import DeadlineProtocol
+from service.sockets import bind
 from tests.processes import ServiceProcess, clean_environment
 from tests.support import (
     WAIT_SECONDS,

@@ -1,13 +1,11 @@
 """The log: a JSON object a line, a line a request, no secret in any, and no answer kept back."""
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -278,18 +276,6 @@ async def test_a_false_signature_brings_no_message_id_into_the_log(tmp_path: Pat
 
 
 # A reader that does not read
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a small pipe."""
-    reader, writer = os.pipe()
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    yield reader, writer
-    for descriptor in (reader, writer):
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
 
 
 def read_all(descriptor: int) -> list[Json]:

@@ -9,7 +9,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from service.metrics import WEBHOOK_RESULTS
+from service.errors import RequestError
+from service.metrics import STATUSES, WEBHOOK_RESULTS, Metrics
 from service.routes import observe
 from service.schemas import Message
 from service.store.port import Outcome, StoreError
@@ -325,6 +326,22 @@ async def test_unknown_methods_share_one_series(service: Service) -> None:
     metrics = await service.metrics()
     assert metrics['http_requests_total{method="other",path="/webhook",status="405"}'] == 100
     assert not any("METHOD" in name for name in metrics)
+
+
+def test_every_status_of_a_refusal_has_a_series_of_its_own() -> None:
+    statuses = {error.status for error in RequestError.__subclasses__()}
+    assert len(statuses) > 5
+    assert statuses < set(STATUSES)
+
+
+def test_a_status_that_nobody_knows_is_counted_as_other() -> None:
+    metrics = Metrics(("/webhook",))
+    for status in (0, 299, 599):
+        metrics.observe_request("POST", "/webhook", status, 0.1)
+    (family,) = [family for family in metrics.collect() if family.name == "http_requests"]
+    (sample,) = family.samples
+    assert sample.labels == {"method": "POST", "path": "/webhook", "status": "other"}
+    assert sample.value == 3
 
 
 async def test_no_label_holds_what_a_client_sent(service: Service) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.errors import SettingsError
-from service.settings import VARIABLES, Settings, SqliteFile
+from service.settings import VARIABLES, PostgresServer, Secret, Settings, SqliteFile
 from tests.processes import ServiceProcess, clean_environment, serving
 from tests.support import (
     ROOT,
@@ -80,6 +80,26 @@ def test_other_variables_are_none_of_ours() -> None:
         ("WORKERS", "1", "workers", 1),
         ("MAX_BODY_BYTES", "1", "body_bytes_max", 1),
         ("MAX_BODY_BYTES", str(2**31), "body_bytes_max", 2**31),
+        (
+            "DATABASE_URL",
+            "postgresql://host/db",
+            "database",
+            PostgresServer(Secret(b"postgresql://host/db")),
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:p@h:1/d",
+            "database",
+            PostgresServer(Secret(b"postgres://u:p@h:1/d")),
+        ),
+        (
+            "DATABASE_URL",
+            "postgresql://a,b:2/d",
+            "database",
+            PostgresServer(Secret(b"postgresql://a,b:2/d")),
+        ),
+        ("ALLOW_ASYNC_COMMIT", "0", "allows_async_commit", False),
+        ("ALLOW_ASYNC_COMMIT", "1", "allows_async_commit", True),
         ("QUEUE_LIMIT", "1", "queue_messages_max", 1),
         ("QUEUE_LIMIT", "10000000", "queue_messages_max", 10_000_000),
         ("READ_TOKEN", "x", "read_token", b"x"),
@@ -103,8 +123,13 @@ def test_a_value_that_makes_sense(name: str, text: str, field: str, value: Any) 
         ("DATABASE_URL", "sqlite:///a.db?mode=ro", "sqlite:///"),
         ("DATABASE_URL", "SQLITE:///a.db", "sqlite:///"),
         ("DATABASE_URL", "mysql://host/db", "sqlite:///"),
-        ("DATABASE_URL", "postgresql://host/db", "not supported"),
-        ("DATABASE_URL", "postgres://host/db", "sqlite:///"),
+        ("DATABASE_URL", "postgresql://", "postgresql://user"),
+        ("DATABASE_URL", "postgresql://host", "postgresql://user"),
+        ("DATABASE_URL", "postgresql://host/", "postgresql://user"),
+        ("DATABASE_URL", "postgresql://ho st/db", "postgresql://user"),
+        ("DATABASE_URL", "postgresql://host:port/db", "postgresql://user"),
+        ("DATABASE_URL", "POSTGRESQL://host/db", "postgresql://user"),
+        ("ALLOW_ASYNC_COMMIT", "yes", "1"),
         ("LOG_LEVEL", "TRACE", "DEBUG, INFO, WARNING, ERROR"),
         ("LOG_LEVEL", "10", "DEBUG, INFO, WARNING, ERROR"),
         ("LOG_LEVEL", " INFO", "DEBUG, INFO, WARNING, ERROR"),
@@ -121,9 +146,11 @@ def test_a_value_that_makes_sense(name: str, text: str, field: str, value: Any) 
         ("PORT", "8_0", "0 to 65535"),
         ("PORT", "\u0661", "0 to 65535"),
         ("PORT", "9" * 5_000, "0 to 65535"),
-        ("WORKERS", "0", "1"),
+        ("WORKERS", "0", "from 1 to 64"),
+        ("WORKERS", "65", "from 1 to 64"),
         ("WORKERS", "2", "SQLite"),
-        ("WORKERS", "auto", "1"),
+        ("WORKERS", "64", "SQLite"),
+        ("WORKERS", "auto", "from 1 to 64"),
         ("MAX_BODY_BYTES", "0", "from 1 to"),
         ("MAX_BODY_BYTES", str(2**31 + 1), "from 1 to"),
         ("MAX_BODY_BYTES", "1MB", "from 1 to"),
@@ -154,7 +181,12 @@ def test_a_mistaken_secret_is_not_repeated() -> None:
 
 def test_secrets_do_not_show_themselves() -> None:
     shown = repr(
-        read(WEBHOOK_SECRET="mark-1", WEBHOOK_SECRET_PREVIOUS="mark-2", READ_TOKEN="mark-3")
+        read(
+            WEBHOOK_SECRET="mark-1",
+            WEBHOOK_SECRET_PREVIOUS="mark-2",
+            READ_TOKEN="mark-3",
+            DATABASE_URL="postgresql://user:mark-4@host/database",
+        )
     )
     assert "mark" not in shown
 
@@ -253,7 +285,7 @@ def fail(arguments: list[str], folder: Path, **environment: str) -> tuple[int, s
     [
         ({"PORT": "http"}, "PORT must be a whole number from 0 to 65535"),
         ({"WORKERS": "2"}, "WORKERS must be 1"),
-        ({"DATABASE_URL": "postgresql://user:password@host/db"}, "DATABASE_URL must be sqlite:///"),
+        ({"DATABASE_URL": "postgresql://user:pa55word@host:x/db"}, "DATABASE_URL must be"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be one of"),
         ({"HOST": "no-such-host.invalid"}, "HOST must be"),
         ({"WEBHOOK_SECRET_FILE": "/no/such/file"}, "WEBHOOK_SECRET_FILE must be"),
@@ -269,7 +301,7 @@ def test_a_mistake_ends_the_start_with_one_line(
     assert errors.startswith(named)
     assert errors.count("\n") == 1
     assert errors.endswith("\n")
-    for secret in ("password", "not a token"):
+    for secret in ("pa55word", "not a token"):
         assert secret not in errors
     assert not (tmp_path / "app.db").exists()
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from service.listener import CONNECTIONS_MAX, Listener, bind
+from service.listener import CONNECTIONS_MAX, Listener
 from service.logs import StandardLogging
 from service.protocol import Phase
 from service.server import GracefulServer, configure
+from service.sockets import bind
 from tests.support import WAIT_SECONDS, Service, building, encode, message, signature
 
 SERVICE_LOOP: tuple[str, dict[str, Any]] = (

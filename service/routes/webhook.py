@@ -38,7 +38,7 @@ class Webhook:
         line.dup = not is_new
         if outcome is Outcome.CONFLICT:
             line.conflict = True
-            self._metrics.conflicts += 1
+            self._metrics.count_conflict()
         self._count("created" if is_new else "duplicate", line)
         await send_json(send, 200, OK)
 
@@ -56,4 +56,4 @@ class Webhook:
     def _count(self, result: str | None, line: RequestLine) -> None:
         if result is not None:
             line.result = result
-            self._metrics.webhook_results[result] += 1
+            self._metrics.count_webhook(result)

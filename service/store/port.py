@@ -29,6 +29,10 @@ class QueryTimeout(StoreError):
     """A read was stopped because it took too long; nothing is wrong with the database."""
 
 
+class DatabaseSilent(StoreError):
+    """The database did not answer in time; whoever is next would wait as long."""
+
+
 class Outcome(Enum):
     """What became of a message that is now on stable storage."""
 

@@ -14,9 +14,19 @@ from service.errors import DatabaseError
 from service.schemas import Message
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
-from service.store.port import Filter, Outcome, Position, Row, StoreError, Totals
-from service.store.postgres_connection import Pool, Server, Session, describe_error
+from service.store.port import (
+    DatabaseSilent,
+    Filter,
+    Outcome,
+    Position,
+    QueryTimeout,
+    Row,
+    StoreError,
+    Totals,
+)
+from service.store.postgres_connection import Server, Session, describe_error
 from service.store.postgres_index import Indexer
+from service.store.postgres_pool import Pool
 from service.store.postgres_reads import Reads
 from service.store.queries import PostgresQueries, load_queries, sql_folder
 
@@ -106,9 +116,12 @@ class PostgresStore:
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.port.Store.insert`."""
-        return await self._writers.run(
-            COMMIT_SECONDS_MAX, lambda session: self._insert_patiently(session, messages)
-        )
+        try:
+            return await self._writers.run(
+                COMMIT_SECONDS_MAX, lambda session: self._insert_patiently(session, messages)
+            )
+        except QueryTimeout as error:
+            raise DatabaseSilent(str(error)) from error
 
     async def index_all(self) -> None:
         """See `store.port.Store.index_all`."""
@@ -154,11 +167,18 @@ class PostgresStore:
 
     async def check(self) -> None:
         """See `store.port.Store.check`."""
-        await self._writers.run(
-            COMMIT_SECONDS_MAX, lambda session: session.fetch(self._queries.write_probe)
-        )
-        await self._readers.run(
-            COMMIT_SECONDS_MAX, lambda session: session.fetch(self._queries.list_migrations)
+
+        async def write(session: Session) -> None:
+            await session.fetch(self._queries.write_probe)
+            (found,) = await session.fetch(self._queries.read_connection)
+            self._server.require_durability(found)
+
+        async def read(session: Session) -> None:
+            await session.fetch(self._queries.list_migrations)
+
+        await asyncio.gather(
+            self._writers.run(COMMIT_SECONDS_MAX, write),
+            self._readers.run(COMMIT_SECONDS_MAX, read),
         )
         if self._indexer.trouble is not None:
             raise StoreError(f"the counts do not follow: {self._indexer.trouble}")
@@ -168,6 +188,7 @@ class PostgresStore:
         await self._indexer.close()
         for pool in self._pools:
             await pool.close()
+        await self._server.close()
 
     def _reads(self, session: Session, chosen: Filter) -> Reads:
         return Reads(session, self._queries, chosen, self._indexer.has_texts)
@@ -201,10 +222,12 @@ class PostgresStore:
         batch = dict(zip(COLUMNS, columns, strict=True)) | {
             "is_searchable": self._indexer.has_texts
         }
-        there = await session.fetch(self._queries.insert_messages, batch)
+        (result,) = await session.fetch(self._queries.insert_messages, batch)
+        self._server.require_durability(result)
+        there = result["message_ids"]
         if not there and len(first) == len(messages):
             return [Outcome.CREATED] * len(messages)
-        ids = {"message_ids": [row[0] for row in there]}
+        ids = {"message_ids": there}
         stored = await session.fetch(self._queries.find_messages, ids) if there else []
         created_count = len(first) - len(there)
         return classify(messages, first, created_count, [Row(*row) for row in stored])

@@ -1,26 +1,20 @@
-"""Connections to PostgreSQL: pools of them, their deadlines, and what their errors mean."""
+"""Connections to PostgreSQL: how they are made, how statements run on them, what errors mean."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from service.errors import DatabaseError
-from service.store.port import INSTANT_MAX, INSTANT_MIN, QueryTimeout, StoreError
+from service.store.port import INSTANT_MAX, INSTANT_MIN
 from service.store.postgres_parameters import number_parameters
 from service.store.queries import PostgresQueries
 
-T = TypeVar("T")
-
 CONNECT_SECONDS = 3
-RELEASE_SECONDS = 1
-"""How long a statement that was told to stop may take to do so, before its connection is cut."""
-
-IDLE_SECONDS = 60
-"""After so long a connection that nobody uses is closed."""
+"""How long each part of connecting may take: to be let in, and to say who is there."""
 
 SETTINGS = {
     "application_name": "webhook-service",
@@ -36,6 +30,7 @@ STATEMENTS_MAX = 100
 EPOCH_2000 = 946_684_800_000_000
 """PostgreSQL counts its microseconds from 2000-01-01, we from 1970-01-01."""
 
+DURABLE_SETTINGS = ("synchronous_commit", "fsync")
 UNDURABLE = "off"
 
 QUOTING_CLASSES = ("22", "23")
@@ -53,6 +48,8 @@ class Server:
         self._url = url
         self._queries = queries
         self._allows_async_commit = allows_async_commit
+        self._attempts: set[asyncio.Task[Any]] = set()
+        self._watchers: list[Callable[[], Awaitable[None]]] = []
         self.is_pooled = True
         """Whether a pooler stands between; so it is taken to be until it is known."""
 
@@ -64,6 +61,42 @@ class Server:
 
     async def connect(self, *_: Any, **__: Any) -> Any:
         """A connection that commits durably.
+
+        Raises TimeoutError, OSError, asyncpg's errors, and DatabaseError where a commit would not
+        be durable. Where nobody waits for it any more it goes on, and is closed: asyncpg's own
+        steps are not safe to cancel.
+        """
+        attempt = asyncio.create_task(self._connect())
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            attempt.add_done_callback(_drop)
+            raise
+
+    def when_lost(self, watcher: Callable[[], Awaitable[None]]) -> None:
+        """Have `watcher` called when connections that were made before are not to be used."""
+        self._watchers.append(watcher)
+
+    async def tell_lost(self, error: asyncpg.PostgresError | None) -> None:
+        """A connection was lost. Where it may be for what is behind it, the others are, too.
+
+        That is so where the server did not answer at all (None), and where it is no longer the one
+        that writes: who reads there would not find what was stored on the one that took over.
+        """
+        if error is None or isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            for watcher in self._watchers:
+                with suppress(asyncpg.InterfaceError):  # it is closed
+                    await watcher()
+
+    async def close(self) -> None:
+        """Wait for the connections that are being made, and that nobody wants any more."""
+        if self._attempts:
+            await asyncio.wait(self._attempts)
+
+    async def _connect(self) -> Any:
+        """Make a connection; as often as it takes to know whether there is a pooler.
 
         A pooler in transaction mode (pgbouncer's) gives each transaction any of its connections:
         what was prepared by name on one is missing on the next, or is something else. It is known
@@ -82,16 +115,36 @@ class Server:
         return connection
 
     async def _open(self) -> Any:
-        return await asyncpg.connect(
-            self._url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=None,
-            statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
-            server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
-        )
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_SECONDS,
+                command_timeout=None,
+                statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
+                server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
+            )
+        except TimeoutError:
+            # It is for all hosts together, and the first one may have used it up.
+            self._url = put_last(self._url)
+            raise
 
     async def _look(self, connection: Any) -> bool:
         """Whether there is a pooler; raises DatabaseError where a commit would not be durable."""
+        with _cut_after(CONNECT_SECONDS, connection):
+            found = await self._ask(connection)
+        self.require_durability(found)
+        return bool(found["backend_pid"] != connection.get_server_pid())
+
+    def require_durability(self, found: Mapping[str, Any]) -> None:
+        """Raise DatabaseError where these settings let a commit be acknowledged and lost."""
+        for setting in DURABLE_SETTINGS:
+            if found[setting] == UNDURABLE and not self._allows_async_commit:
+                raise DatabaseError(
+                    f"the server has {setting} = off, so that a message that was acknowledged"
+                    " could be lost: turn it on, or set ALLOW_ASYNC_COMMIT=1"
+                )
+
+    async def _ask(self, connection: Any) -> Any:
         async with connection.transaction():
             await connection.set_type_codec(
                 "timestamptz",
@@ -100,14 +153,7 @@ class Server:
                 decoder=_decode_instant,
                 format="tuple",
             )
-            found = await connection.fetchrow(self._queries.read_connection)
-        for setting in ("synchronous_commit", "fsync"):
-            if found[setting] == UNDURABLE and not self._allows_async_commit:
-                raise DatabaseError(
-                    f"the server has {setting} = off, so that a message that was acknowledged"
-                    " could be lost: turn it on, or set ALLOW_ASYNC_COMMIT=1"
-                )
-        return bool(found["backend_pid"] != connection.get_server_pid())
+            return await connection.fetchrow(self._queries.read_connection)
 
 
 class Session:
@@ -146,61 +192,6 @@ class Session:
         )
 
 
-class Pool:
-    """At most so many connections, made when they are needed. `open` it first."""
-
-    def __init__(self, server: Server, connections_max: int) -> None:
-        self._server = server
-        self._connections_max = connections_max
-        self._pool: Any = None
-
-    async def open(self) -> None:
-        """Make it ready; connects to nothing yet."""
-        self._pool = await asyncpg.create_pool(
-            min_size=0,
-            max_size=self._connections_max,
-            max_inactive_connection_lifetime=IDLE_SECONDS,
-            connect=self._server.connect,
-            reset=_keep,
-        )
-
-    async def run(self, seconds: float, use: Callable[[Session], Awaitable[T]]) -> T:
-        """What `use` returns. Raises StoreError, or QueryTimeout past `seconds`: it was stopped."""
-        try:
-            async with asyncio.timeout(seconds), self._connection() as connection:
-                try:
-                    return await use(Session(connection, self._server.is_pooled))
-                except asyncpg.PostgresError as error:
-                    if _class_of(error) in LOST_CLASSES:
-                        connection.terminate()
-                    raise
-        except TimeoutError as error:
-            raise QueryTimeout(f"the database took longer than {seconds:g} s") from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreError(describe_error(error)) from error
-        except DatabaseError as error:
-            raise StoreError(str(error)) from error
-
-    async def close(self) -> None:
-        """Close all connections; safe to call twice."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.terminate()
-
-    @asynccontextmanager
-    async def _connection(self) -> Any:
-        pool = self._pool
-        if pool is None:
-            raise StoreError("the database is closed")
-        connection = await pool.acquire()
-        try:
-            yield connection
-        finally:
-            # Where a statement was told to stop, this waits until it has.
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await pool.release(connection, timeout=RELEASE_SECONDS)
-
-
 def describe_error(error: Exception) -> str:
     """What went wrong, without anything that a client sent."""
     if isinstance(error, asyncpg.PostgresError):
@@ -213,12 +204,38 @@ def describe_error(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def is_lost(error: asyncpg.PostgresError) -> bool:
+    """Whether the next statement is better sent on another connection."""
+    return _class_of(error) in LOST_CLASSES
+
+
+def put_last(url: str) -> str:
+    """The URL with the first of its hosts as the last one."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    first, comma, others = hosts.partition(",")
+    hosts = f"{others}{comma}{first}"
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{hosts}"))
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: Any) -> Iterator[None]:
+    """Cut the connection after so long: whatever waits inside, a rollback as well, then fails."""
+    timer = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _drop(attempt: asyncio.Task[Any]) -> None:
+    """Close a connection that nobody wants any more, or forget why there is none."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
+
+
 def _class_of(error: asyncpg.PostgresError) -> str:
     return str(error.sqlstate or "")[:2]
-
-
-async def _keep(_: Any) -> None:
-    """Nothing is set on a connection that the next user would have to find undone."""
 
 
 def _encode_instant(microseconds: int) -> tuple[int]:

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from service.logs import format_exception
 from service.store.port import StoreError
-from service.store.postgres_connection import Pool, Session
+from service.store.postgres_connection import Session
+from service.store.postgres_pool import Pool
 from service.store.queries import PostgresQueries
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ SIZE_SECONDS = 30
 """How often it asks for the database's size: the server looks at every file."""
 
 STATEMENT_SECONDS = 30
+CLOSE_SECONDS = 1
 
 
 class Taken(NamedTuple):
@@ -81,10 +83,12 @@ class Indexer:
             left -= taken
 
     async def close(self) -> None:
-        """Stop after the pass in hand; safe to call twice."""
+        """Stop, after the pass in hand where that is short; safe to call twice."""
         self._closing.set()
         if self._task is not None:
-            await self._task
+            _, late = await asyncio.wait((self._task,), timeout=CLOSE_SECONDS)
+            for task in late:  # what it has in hand is undone, and left to others
+                task.cancel()
 
     async def _follow(self) -> None:
         while not self._closing.is_set():

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -70,7 +70,7 @@ def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT)
         process.wait()
         return nothing(f"it does not start: {process.errors.strip()}")
     try:
-        listed, complaints = _look(process, database, promise.sent)
+        listed, complaints = look(process, lambda: is_indexed(database), promise.sent)
         complaints += _after_more_deliveries(process, listed, promise.sent)
     except Unreadable as error:
         return nothing(str(error))
@@ -105,14 +105,17 @@ def lose_all_unsynced(
     return recover(folder, left / database, Promise(sent, accepted_ids(operations)))
 
 
-def _look(
-    process: ServiceProcess, database: Path, sent: Mapping[str, Sent]
+def look(
+    process: ServiceProcess, is_indexed: Callable[[], bool], sent: Mapping[str, Sent]
 ) -> tuple[list[Json], list[str]]:
-    """What GET /messages lists, and what is wrong with the answers, without the index and with."""
+    """What GET /messages lists, and what is wrong with the answers, before all is indexed and then.
+
+    Raises Unreadable where it is not listed.
+    """
     with httpx.Client(base_url=process.url, verify=NO_TLS) as client:
         listed = list(_walk(client))
         complaints = [*_strange(listed, sent), *_wrong_answers(client, listed, sent)]
-        wait_until(lambda: is_indexed(database))
+        wait_until(is_indexed)
         complaints += _wrong_answers(client, listed, sent)
     return listed, complaints
 

@@ -39,18 +39,7 @@ class Install:
     @property
     def version(self) -> str:
         """Such as "17.10"."""
-        return self.run("postgres", "--version").split()[-1]
-
-    def run(self, name: str, *arguments: str | Path, text: str = "") -> str:
-        """What a program writes; `text` is its input.
-
-        Raises RuntimeError with what it wrote where it fails.
-        """
-        with spawn([self.program(name), *arguments], subprocess.PIPE, subprocess.PIPE) as process:
-            output = process.communicate(text.encode())[0].decode()
-        if process.returncode:
-            raise RuntimeError(f"{name} failed with {process.returncode}:\n{output}")
-        return output
+        return run([self.program("postgres"), "--version"]).split()[-1]
 
 
 @functools.cache
@@ -94,6 +83,18 @@ def spawn(
         group=nobody.pw_gid if nobody else None,
         extra_groups=[] if nobody else None,
     )
+
+
+def run(command: Sequence[str | Path], text: str = "") -> str:
+    """What a program writes, run as that user; `text` is its input.
+
+    Raises RuntimeError with what it wrote where it fails.
+    """
+    with spawn(command, subprocess.PIPE, subprocess.PIPE) as process:
+        output = process.communicate(text.encode())[0].decode()
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed with {process.returncode}:\n{output}")
+    return output
 
 
 def give(folder: Path) -> None:

@@ -11,8 +11,9 @@ from typing import Self
 
 import pytest
 
+from tests.postgres.data import PASSWORD
 from tests.postgres.install import give, make_folder, spawn
-from tests.postgres.server import PASSWORD, Server, find_port
+from tests.postgres.server import Server, find_port
 from tests.support import WAIT_SECONDS, wait_until
 
 CONFIGURATION = """\

@@ -1,7 +1,6 @@
 """A PostgreSQL server of the tests' own."""
 
 import contextlib
-import os
 import random
 import shutil
 import signal
@@ -14,6 +13,7 @@ from typing import Literal, Self
 
 import psutil
 
+from tests.postgres.data import PASSWORD, copy_data
 from tests.postgres.databases import Databases
 from tests.postgres.install import (
     Install,
@@ -27,7 +27,6 @@ from tests.support import wait_until
 
 __all__ = ["Install", "Server", "find_install"]
 
-PASSWORD = "the-password-of-the-tests"
 START_SECONDS = 60
 STOP_SECONDS = 60
 PORTS = range(20_000, 32_000)
@@ -36,8 +35,15 @@ PORTS = range(20_000, 32_000)
 SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 """The ways to stop (https://www.postgresql.org/docs/current/server-shutdown.html)."""
 
-# Each line it reads is what to call `kill` with once whoever started it is no more.
-GUARD = 'while read -r line; do last=$line; done; kill $last 2>/dev/null; sleep 1; rm -rf "$1"'
+# Each line it reads names the processes, the first one first; what it does with them, it does
+# once whoever started them is no more.
+GUARD = """
+while read -r line; do pids=$line; done
+kill -CONT $pids
+kill -QUIT ${pids%% *}
+sleep 1
+rm -rf "$1"
+"""
 
 
 class Server(Databases):
@@ -104,7 +110,7 @@ class Server(Databases):
     def start(self) -> None:
         """Return when it takes connections; raises RuntimeError with its log where it doesn't."""
         if not self.data.exists():
-            make_data(self.install, self.data)
+            copy_data(self.install, self.data)
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -114,7 +120,7 @@ class Server(Databases):
         command = [str(self.install.program("postgres")), "-D", str(self.data), *options]
         with self.log_file.open("ab") as log:
             self._process = process = spawn(command, subprocess.DEVNULL, log)
-        self._tell_guard(signal.SIGQUIT, self.pid)
+        self._tell_guard([self.pid])
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -127,7 +133,7 @@ class Server(Databases):
         if self._process is not None:
             self._process.send_signal(SIGNALS[mode])
             self._process.wait(STOP_SECONDS)
-            self._process = None
+            self._forget()
 
     def kill(self) -> None:
         """End all of its processes at once, as a loss of power does; what was written stays."""
@@ -135,7 +141,7 @@ class Server(Databases):
             family = self._signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
             wait_until(lambda: all(map(has_ended, family)))
-        self._process = None
+        self._forget()
 
     def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         self.stop(mode)
@@ -144,16 +150,17 @@ class Server(Databases):
     def freeze(self) -> None:
         """Stop the clocks of all of its processes: connections stay, and nobody answers."""
         frozen = self._signal_all(signal.SIGSTOP)
-        self._tell_guard(signal.SIGKILL, *(process.pid for process in frozen))
+        self._tell_guard([process.pid for process in frozen])
 
     def thaw(self) -> None:
         """Let it go on where it was frozen."""
         self._signal_all(signal.SIGCONT)
-        self._tell_guard(signal.SIGQUIT, self.pid)
 
     def close(self) -> None:
         """End it and remove its data; the log stays in the folder that was given."""
-        self.kill()
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            self.stop("immediate")  # killed, it would leave shared memory behind
         self._guard.kill()
         self._guard.communicate()
         shutil.rmtree(self.data, ignore_errors=True)
@@ -176,37 +183,18 @@ class Server(Databases):
                 process.send_signal(number)
         return family
 
-    def _tell_guard(self, number: int, *pids: int) -> None:
+    def _forget(self) -> None:
+        """The processes have ended, and others may get their numbers."""
+        self._process = None
+        self._tell_guard([])
+
+    def _tell_guard(self, pids: list[int]) -> None:
         assert self._guard.stdin is not None
-        self._guard.stdin.write(f"-{number} {' '.join(map(str, pids))}\n".encode())
+        self._guard.stdin.write(f"{' '.join(map(str, pids))}\n".encode())
         self._guard.stdin.flush()
 
     def _url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
-
-
-def make_data(install: Install, data: Path) -> None:
-    """Make a data folder with the roles; every script has its letters, and text sorts by bytes."""
-    data.mkdir()
-    give(data)
-    words = make_folder()
-    try:
-        give(words)
-        (words / "password").write_text(PASSWORD)
-        (words / "password").chmod(0o644)
-        # Which characters are letters is the builtin provider's to say, except to pg_trgm 17,
-        # which asks the system's locale.
-        locale = "C.UTF-8" if os.uname().sysname == "Linux" else "en_US.UTF-8"
-        install.run(
-            "initdb", "--pgdata", data, "--username", "postgres",
-            "--pwfile", words / "password", "--auth", "scram-sha-256",
-            "--encoding", "UTF8", "--locale", locale,
-            "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-sync",
-        )  # fmt: skip
-        role = f"CREATE ROLE webhook LOGIN PASSWORD '{PASSWORD}'"
-        install.run("postgres", "--single", "-D", data, "postgres", text=role)
-    finally:
-        shutil.rmtree(words)
 
 
 def has_ended(process: psutil.Process) -> bool:

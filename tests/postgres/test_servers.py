@@ -157,6 +157,19 @@ def test_the_suite_uses_the_server_it_is_told_to(
     assert server.admin(databases) == []
 
 
+@pytest.mark.parametrize(
+    ("has_packages", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)]
+)
+def test_only_a_machine_without_packages_skips(
+    has_packages: bool, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_POSTGRES_URL", raising=False)
+    monkeypatch.setattr(suite, "find_install", {}.get)
+    monkeypatch.setattr(suite, "has_packages", lambda: has_packages)
+    with pytest.raises(outcome, match="TEST_POSTGRES_URL must name a server"):
+        suite.Suite().server(trigrams=True)
+
+
 async def test_a_proxy_adds_latency(server: Server) -> None:
     with Proxy(server.port, DELAY_SECONDS) as proxy:
         connection = await asyncpg.connect(proxy.url(server.url("app")))

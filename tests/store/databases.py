@@ -167,7 +167,7 @@ class PostgresDatabase:
         self.sql = folder / "sql"
         shutil.copytree(sql_folder("postgres"), self.sql)
         self.url = stack.enter_context(empty_database(self.has_trigrams))
-        stack.enter_context(patch.object(postgres, "COMMIT_SECONDS_MAX", 0.5))
+        stack.enter_context(patch.object(postgres, "COMMIT_SECONDS_MAX", 2))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

@@ -3,12 +3,14 @@
 -- Parameters: :message_ids, :from_msisdns, :to_msisdns, :instants, :texts, :texts_folded
 --                             arrays with an element a message (schemas.Message), no id twice
 --             :is_searchable  whether there is an index of texts (search.sql)
--- Rows:       message_id (of each that was there before)
+-- Rows:       one: message_ids (of those that were there before), and what decided whether the commit
+--             is on stable storage: synchronous_commit, fsync (as read_connection.sql has them)
 -- Index:      the primary key of messages
 -- Differs:    SQLite has no arrays, and says how many were stored and not which
 --
 -- In the order of ids: two batches that have two of them in common, in opposite orders, would each
 -- wait for the other. What another batch is just storing is waited for, and then was there before.
+-- The settings are read with each batch: somebody may change them while the service runs.
 WITH sent AS (
     SELECT * FROM unnest(
         CAST(:message_ids AS TEXT[]),
@@ -42,6 +44,11 @@ noted_for_search AS (
     WHERE CAST(:is_searchable AS BOOLEAN)
     HAVING count(*) > 0
 )
-SELECT message_id
-FROM sent
-WHERE message_id NOT IN (SELECT message_id FROM created);
+SELECT
+    current_setting('synchronous_commit', true) AS synchronous_commit,
+    current_setting('fsync', true) AS fsync,
+    ARRAY(
+        SELECT message_id
+        FROM sent
+        WHERE message_id NOT IN (SELECT message_id FROM created)
+    ) AS message_ids;

@@ -1,0 +1,43 @@
+"""A server that is as durable as PostgreSQL is, and may be spoiled."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.postgres.crashes import DURABLE
+from tests.postgres.install import find_install
+from tests.postgres.server import Server
+from tests.processes import ServiceProcess
+
+
+@pytest.fixture(scope="package")
+def durable_server() -> Iterator[Server]:
+    """Its databases are the tests' own; each test leaves it as it found it, and running."""
+    install = find_install(trigrams=True)
+    if install is None:
+        pytest.skip("no package has PostgreSQL with pg_trgm for this platform")
+    with Server(None, install, DURABLE) as server:
+        yield server
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def database(durable_server: Server) -> str:
+    """The name of an empty database, with the extension for searches."""
+    name = f"faults_{next(_numbers)}"
+    durable_server.create_database(name)
+    durable_server.admin("CREATE EXTENSION pg_trgm", name)
+    return name
+
+
+@pytest.fixture
+def process(durable_server: Server, database: str, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """The service on that database; behind the test it must end as it should, and say nothing."""
+    with ServiceProcess(tmp_path, {"DATABASE_URL": durable_server.url(database)}) as process:
+        yield process
+        assert process.stop() == 0
+        assert process.errors == ""

@@ -1,0 +1,136 @@
+"""PostgreSQL is killed under load, again and again: what is left of what was acknowledged?"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from tests.faults.postgres.load import Load
+from tests.faults.postgres.stored import find_damage, is_indexed, not_indexed, stored_ids
+from tests.faults.recovery import Unreadable, look
+from tests.postgres.server import Server
+from tests.processes import ServiceProcess
+from tests.support import Json, wait_until
+
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+"""As PostgreSQL is where nobody has changed it; the tests' other servers are not."""
+
+SENDERS = 8
+LOAD_SECONDS = (0.2, 1.5)
+"""How long each server lives under load, at random."""
+
+DOWN_SECONDS = (0, 0.3)
+
+
+class Crashes(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of a load over several crashes."""
+
+    crashes: int
+    deliveries: int
+    acknowledged: int
+    """Messages: most of them once, some of them more often."""
+    refused: int
+    """Deliveries that got 503."""
+    unanswered: int
+    """Deliveries that got anything else, or nothing."""
+    lost: list[str]
+    twice: list[str]
+    complaints: list[str]
+    slowest_seconds: float
+    """The longest that a sender waited for an answer."""
+    back_seconds: float
+    """The longest from a server that takes connections again to the next 200."""
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing at all is wrong."""
+        return not (self.unanswered or self.lost or self.twice or self.complaints)
+
+
+def crash(
+    server: Server,
+    folder: Path,
+    crashes: int,
+    seed: int,
+    advance: Callable[[], None] = lambda: None,
+) -> Crashes:
+    """Kill `server` so often, under the load of a service whose files are in `folder`."""
+    chance, began = random.Random(seed), time.monotonic()
+    name = f"crashes_{seed}"
+    server.create_database(name)
+    server.admin("CREATE EXTENSION IF NOT EXISTS pg_trgm", name)
+    environment = {"DATABASE_URL": server.url(name)}
+    with ServiceProcess(folder, environment) as process, ExitStack() as held:
+        back: list[float] = []
+        with Load([process.port], SENDERS, "crash") as load:
+            for _ in range(crashes):
+                load.wait_for(1)
+                time.sleep(chance.uniform(*LOAD_SECONDS))
+                server.kill()
+                time.sleep(chance.uniform(*DOWN_SECONDS))
+                server.start()
+                back.append(_wait_for_200(load))
+                advance()
+            held.enter_context(not_indexed(server.url(name)))
+            load.wait_for(100)
+        wait_until(lambda: process.get("/health/ready").status_code == 200)
+
+        def indexed() -> bool:
+            held.close()
+            return is_indexed(server, name)
+
+        complaints = list(find_damage(server, name))
+        if is_indexed(server, name):
+            complaints.append("nothing was left to be counted, so that it is not known to be added")
+        try:
+            listed, wrong = look(process, indexed, load.sent)
+        except Unreadable as error:
+            listed, wrong = [], [str(error)]
+        complaints += [*wrong, *find_damage(server, name)]
+        if code := process.stop():
+            complaints.append(f"the service ends with the code {code}")
+    if process.errors:
+        complaints.append(f"the service says: {process.errors.strip()[:1000]}")
+    return _sum_up(load, listed, stored_ids(server, name), complaints, crashes, back, began)
+
+
+def _wait_for_200(load: Load) -> float:
+    """How long after now the next 200 comes."""
+    now = time.monotonic()
+    wait_until(lambda: load.accepted_after(now) < float("inf"))
+    return load.accepted_after(now) - now
+
+
+def _sum_up(
+    load: Load,
+    listed: list[Json],
+    stored: list[str],
+    complaints: list[str],
+    crashes: int,
+    back: list[float],
+    began: float,
+) -> Crashes:
+    acknowledged, by_walk, by_sql = (
+        load.acknowledged,
+        Counter(message["message_id"] for message in listed),
+        Counter(stored),
+    )
+    refused = [each for each in load.refused if each.status == 503 and each.retry_after]
+    return Crashes(
+        crashes=crashes,
+        deliveries=len(load.deliveries),
+        acknowledged=len(acknowledged),
+        refused=len(refused),
+        unanswered=len(load.refused) - len(refused),
+        lost=sorted(each for each in acknowledged if not (by_walk[each] and by_sql[each])),
+        twice=sorted(each for each, count in (by_walk | by_sql).items() if count > 1),
+        complaints=complaints,
+        slowest_seconds=round(load.slowest_seconds, 2),
+        back_seconds=round(max(back), 2),
+        seconds=round(time.monotonic() - began, 1),
+    )

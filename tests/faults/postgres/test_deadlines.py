@@ -1,0 +1,97 @@
+"""Statements that take too long are stopped, on the server as well, and stop nobody else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.store.postgres import COMMIT_SECONDS_MAX
+from service.store.queries import sql_folder
+from tests.faults.postgres.load import Load
+from tests.faults.postgres.watching import Watch
+from tests.postgres.databases import connected
+from tests.postgres.server import Server
+from tests.processes import ServiceProcess
+from tests.support import encode, message, signed, wait_until
+
+SEARCH = "/messages?q=hello"
+TIMEOUT_SECONDS = 1
+
+
+@contextmanager
+def locked(server: Server, database: str, table: str, mode: str) -> Iterator[None]:
+    with connected(server.url(database)) as run:
+        run("BEGIN")
+        run(f"LOCK TABLE {table} IN {mode} MODE")
+        yield
+        run("ROLLBACK")
+
+
+def active(server: Server, database: str, query: str) -> list[str]:
+    """By process of the server, what runs of one of the service's statements."""
+    first_line = (sql_folder("postgres") / "queries" / f"{query}.sql").read_text().split("\n")[0]
+    rows = server.admin(
+        "SELECT pid, query FROM pg_stat_activity WHERE state = 'active'"
+        f" AND datname = '{database}' AND query LIKE '{first_line}%'"
+    )
+    return [f"{pid}: {text}" for pid, text in rows]
+
+
+def impatient(server: Server, database: str, folder: Path) -> ServiceProcess:
+    environment = {"QUERY_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS)}
+    return ServiceProcess(folder, environment | {"DATABASE_URL": server.url(database)})
+
+
+def test_a_search_that_is_stopped_is_stopped_on_the_server(
+    durable_server: Server, database: str, tmp_path: Path
+) -> None:
+    with impatient(durable_server, database, tmp_path) as process:
+        assert process.deliver(message()).status_code == 200
+        with locked(durable_server, database, "texts", "ACCESS EXCLUSIVE"):
+            for _ in range(3):  # as many as there are connections for searches, and one more
+                status, seconds = Watch(process).ask(SEARCH)[SEARCH]
+                assert status == 503
+                assert TIMEOUT_SECONDS <= seconds < TIMEOUT_SECONDS + 0.5
+            wait_until(lambda: not active(durable_server, database, "estimate_text"))
+        status, seconds = Watch(process).ask(SEARCH)[SEARCH]
+        assert status == 200
+        assert seconds < TIMEOUT_SECONDS
+
+
+def test_a_hundred_searches_that_hang_do_not_stop_webhooks(
+    durable_server: Server, database: str, tmp_path: Path
+) -> None:
+    with (
+        impatient(durable_server, database, tmp_path) as process,
+        locked(durable_server, database, "texts", "ACCESS EXCLUSIVE"),
+        Load([process.port], 4, "beside", pause_seconds=0.005) as load,
+    ):
+        load.wait_for(10)
+        paths = [f"{SEARCH}{number}" for number in range(100)]
+        began = len(load.deliveries)
+        for status, seconds in Watch(process).ask(*paths).values():
+            assert status == 503
+            assert seconds < TIMEOUT_SECONDS + 1
+        beside = sorted(each.seconds for each in load.deliveries[began:])
+        assert {each.status for each in load.deliveries} == {200}
+        assert Watch(process).ask("/stats")["/stats"][0] == 200
+    print(f"p99 of {len(beside)} beside 100 searches: {beside[int(len(beside) * 0.99)]:.3f} s")
+    assert len(beside) > 50
+    assert beside[int(len(beside) * 0.99)] < 0.5
+
+
+def test_a_batch_that_waits_for_a_lock_is_given_up_in_time(
+    durable_server: Server, database: str, process: ServiceProcess
+) -> None:
+    with locked(durable_server, database, "messages", "EXCLUSIVE"):
+        began = time.monotonic()
+        body = encode(message(message_id="late"))
+        response = process.request(
+            "POST", "/webhook", content=body, headers=signed(body), timeout=30
+        )
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "1"
+        assert COMMIT_SECONDS_MAX <= time.monotonic() - began < COMMIT_SECONDS_MAX + 1
+        wait_until(lambda: not active(durable_server, database, "insert_messages"))
+    assert process.get("/messages").json()["data"] == []
+    assert process.deliver(message(message_id="late")).status_code == 200

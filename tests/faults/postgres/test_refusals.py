@@ -1,0 +1,171 @@
+"""The database answers, and refuses: it only reads, has no room, or is not durable any more."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.postgres.crashes import DURABLE
+from tests.faults.postgres.load import Load
+from tests.faults.postgres.stored import stored_ids
+from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
+from tests.postgres.databases import connected
+from tests.postgres.server import Server
+from tests.processes import ServiceProcess
+from tests.support import message, wait_until
+
+CONNECTIONS_MAX = 9
+"""Of one instance, as the README says."""
+
+READS = ("/messages", "/stats", "/messages?q=hello")
+
+
+@contextmanager
+def altered(server: Server, *statements: str) -> Iterator[None]:
+    """Settings of the server that are others inside."""
+    for statement in statements:
+        server.admin(statement)
+    server.admin("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        server.admin("ALTER SYSTEM RESET ALL")
+        server.admin("ALTER ROLE webhook RESET ALL")
+        server.admin("SELECT pg_reload_conf()")
+
+
+def statuses(process: ServiceProcess, *paths: str) -> set[int]:
+    return {status for status, _ in Watch(process).ask(*paths).values()}
+
+
+def test_a_primary_that_only_reads(
+    durable_server: Server, database: str, process: ServiceProcess
+) -> None:
+    watch = Watch(process)
+    with loaded(process) as load:
+        with altered(durable_server, "ALTER SYSTEM SET default_transaction_read_only = on"):
+            assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
+            assert statuses(process, *READS) == {200}
+            assert process.deliver(message()).status_code == 503
+        assert watch.wait_for("/health/ready", 200) < BACK_SECONDS_MAX
+    assert load.acknowledged <= set(stored_ids(durable_server, database))
+
+
+def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_path: Path) -> None:
+    """Two servers without replication show how the way to them is found, and no more."""
+    with Server(tmp_path / "second", durable_server.install, DURABLE) as second:
+        second.create_database(database)
+        second.admin("CREATE EXTENSION pg_trgm", database)
+        hosts = f"127.0.0.1:{durable_server.port},127.0.0.1:{second.port}"
+        url = durable_server.url(database).replace(f"127.0.0.1:{durable_server.port}", hosts)
+        environment = {"DATABASE_URL": f"{url}?target_session_attrs=read-write"}
+        with ServiceProcess(tmp_path, environment) as migrated:
+            with altered(durable_server, "ALTER SYSTEM SET default_transaction_read_only = on"):
+                # The second one has no tables yet; whoever takes over for real has.
+                with ServiceProcess(tmp_path, {"DATABASE_URL": second.url(database)}):
+                    pass
+                assert migrated.deliver(message(message_id="a")).status_code in (200, 503)
+                wait_until(lambda: migrated.deliver(message(message_id="b")).status_code == 200)
+                assert "b" in stored_ids(second, database)
+                assert stored_ids(durable_server, database) == []
+                # Reads follow: what was stored there is found.
+                assert "b" in migrated.get("/messages").text
+            with loaded(migrated):
+                second.kill()
+                wait_until(lambda: migrated.deliver(message(message_id="c")).status_code == 200)
+                assert "c" in stored_ids(durable_server, database)
+                assert '"c"' in migrated.get("/messages").text
+            assert migrated.stop() == 0
+
+
+def test_no_connection_is_left(durable_server: Server, tmp_path: Path) -> None:
+    few = {**DURABLE, "max_connections": "12", "superuser_reserved_connections": "3"}
+    with Server(tmp_path / "few", durable_server.install, few) as server:
+        server.create_database("app")
+        environment = {"DATABASE_URL": server.url("app")}
+        with ServiceProcess(tmp_path, environment) as process:
+            assert process.deliver(message()).status_code == 200
+            watch = Watch(process)
+            with ExitStack() as others:
+                # Somebody ends the service's connections, and takes all there are.
+                server.admin(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE application_name = 'webhook-service'"
+                )
+                for _ in range(9):
+                    others.enter_context(connected(server.url("postgres")))
+                assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
+                response = process.deliver(message(message_id="refused"))
+                assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+                assert statuses(process, "/stats") == {503}
+                assert statuses(process, "/health/live") == {200}
+            assert watch.wait_for("/health/ready", 200) < BACK_SECONDS_MAX
+            assert process.deliver(message(message_id="refused")).status_code == 200
+            assert process.stop() == 0
+
+
+def test_one_instance_takes_as_many_connections_as_is_said(
+    durable_server: Server, database: str, process: ServiceProcess
+) -> None:
+    counts = []
+    watch = Watch(process)
+    with loaded(process):
+        for _ in range(5):
+            assert {status for status, _ in watch.ask(*READS * 8).values()} == {200}
+            sql = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'"
+            counts.append(durable_server.admin(sql)[0][0])
+    assert 4 <= max(counts) <= CONNECTIONS_MAX
+
+
+UNDURABLE = {
+    "fsync": "ALTER SYSTEM SET fsync = off",
+    "synchronous_commit": "ALTER ROLE webhook SET synchronous_commit = off",
+}
+
+
+@pytest.mark.parametrize("setting", UNDURABLE)
+def test_a_server_that_may_lose_what_it_commits_is_refused(
+    durable_server: Server, database: str, tmp_path: Path, setting: str
+) -> None:
+    environment = {"DATABASE_URL": durable_server.url(database)}
+    with altered(durable_server, UNDURABLE[setting]):
+        process = ServiceProcess(tmp_path, environment)
+        assert process.wait() == 1
+        assert process.errors.count("\n") == 1
+        assert process.errors.startswith("DATABASE_URL: ")
+        assert f"{setting} = off" in process.errors
+        assert "ALLOW_ASYNC_COMMIT=1" in process.errors
+        with ServiceProcess(tmp_path, environment | {"ALLOW_ASYNC_COMMIT": "1"}) as allowed:
+            assert allowed.deliver(message()).status_code == 200
+
+
+@pytest.mark.parametrize("setting", UNDURABLE)
+def test_durability_that_is_turned_off_under_load(
+    durable_server: Server, process: ServiceProcess, setting: str
+) -> None:
+    """From the moment that it is in force, no webhook gets 200."""
+    watch = Watch(process)
+    with loaded(process):
+        with altered(durable_server, f"ALTER SYSTEM SET {setting} = off"):
+            assert watch.wait_for("/health/ready", 503) < BACK_SECONDS_MAX
+            with Load([process.port], 4, "undurable") as load:
+                wait_until(lambda: len(load.deliveries) > 20)
+            assert {each.status for each in load.deliveries} == {503}
+            assert statuses(process, "/health/live") == {200}
+        assert watch.wait_for("/health/ready", 200) < BACK_SECONDS_MAX
+
+
+def test_a_role_whose_commits_wait_no_more_gets_no_new_connection(
+    durable_server: Server, process: ServiceProcess
+) -> None:
+    """A role's setting is for new connections: those that are there go on as they were."""
+    assert process.deliver(message()).status_code == 200
+    with altered(durable_server, UNDURABLE["synchronous_commit"]):
+        assert process.deliver(message(message_id="as before")).status_code == 200
+        durable_server.admin(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'webhook-service'"
+        )
+        assert process.deliver(message(message_id="refused")).status_code == 503
+    assert Watch(process).wait_for("/health/ready", 200) < BACK_SECONDS_MAX

@@ -1,0 +1,66 @@
+"""What a service answers while something is wrong with its database, and how long it takes."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+
+from service.store.postgres import COMMIT_SECONDS_MAX
+from tests.faults.postgres.load import Load
+from tests.processes import ServiceProcess
+
+QUERY_SECONDS_MAX = 5
+"""QUERY_TIMEOUT_SECONDS, where nothing else is said."""
+
+QUEUE_SECONDS_MAX = 2 * COMMIT_SECONDS_MAX
+"""A webhook waits for the batch before it, and for its own."""
+
+BACK_SECONDS_MAX = 2
+"""From a database that answers again to a service that does."""
+
+PATIENCE_SECONDS = 30
+
+
+class Watch:
+    """Asks a service for one path after the other, all at once."""
+
+    def __init__(self, process: ServiceProcess) -> None:
+        self._process = process
+
+    def ask(self, *paths: str) -> dict[str, tuple[int, float]]:
+        """By path, the status of the answer, and the seconds it took."""
+        with ThreadPoolExecutor(len(paths)) as threads:
+            return dict(zip(paths, threads.map(self._ask, paths), strict=True))
+
+    def wait_for(self, path: str, status: int) -> float:
+        """The seconds until a path has this status."""
+        began = time.monotonic()
+        while self._ask(path)[0] != status:
+            assert time.monotonic() - began < PATIENCE_SECONDS, f"{path} does not get {status}"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def _ask(self, path: str) -> tuple[int, float]:
+        began = time.monotonic()
+        response = self._process.request("GET", path, timeout=httpx.Timeout(PATIENCE_SECONDS))
+        if response.status_code == 503 and path != "/health/ready":
+            assert response.json()["detail"]
+        return response.status_code, time.monotonic() - began
+
+
+@contextmanager
+def loaded(process: ServiceProcess, senders: int = 8) -> Iterator[Load]:
+    """A load that has been accepted once when the `with` begins, and is again when it ends.
+
+    What was not accepted must have been told to come again, in time.
+    """
+    with Load([process.port], senders, "load", pause_seconds=0.005) as load:
+        load.wait_for(senders)
+        yield load
+        load.wait_for(senders)
+    for each in load.refused:
+        assert each.status == 503
+        assert each.retry_after
+    assert load.slowest_seconds < QUEUE_SECONDS_MAX + 0.5
