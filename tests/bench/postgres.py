@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.bench import machine, postgres_loads, postgres_reads
 from tests.bench.load import find_wrk
-from tests.bench.pages import fill_postgres_pages
+from tests.bench.pages import POSTGRES_FILE, fill_postgres_pages
 from tests.bench.places import FOLDER, PUBLISHED, sweep
 from tests.bench.postgres_plan import FULL, PARTS, QUICK, Plan
 from tests.bench.postgres_results import PostgresReport, save
@@ -23,8 +23,6 @@ from tests.bench.postgres_servers import SETTINGS, describe_versions
 from tests.bench.postgres_tables import render
 from tests.bench.tables import QUIET_LOAD
 from tests.bench.watch import Watch
-
-FILE = "postgres.json"
 
 MEASURES: dict[str, Callable[[PostgresReport, Plan, Watch], None]] = {
     "ingest": postgres_loads.measure_ingest,
@@ -51,7 +49,7 @@ def main(words: list[str]) -> None:
     find_wrk()
     sweep()
     report = _measure((QUICK if is_quick else FULL)._replace(**changes))
-    save(report, folder / FILE)
+    save(report, folder / POSTGRES_FILE)
     if folder == PUBLISHED:
         fill_postgres_pages(report)
     print(render(report))
@@ -79,6 +77,6 @@ def _measure(plan: Plan) -> PostgresReport:
                 measure(report, plan, watch)
                 # What was measured is kept, whatever becomes of the rest.
                 report.seconds = time.monotonic() - began
-                save(report, FOLDER / f"last-{FILE}")
+                save(report, FOLDER / f"last-{POSTGRES_FILE}")
     report.load_average.append(os.getloadavg()[0])
     return report

@@ -10,6 +10,12 @@ COMMIT_SECONDS = 0.002
 """What a commit takes that is only waited for: the network's way and the disk of a server that is
 another machine."""
 
+BATCHES = (1, 2, 4)
+"""On their way at a time."""
+
+INSTANCES = 2
+"""Whose messages have the same senders."""
+
 
 class Plan(NamedTuple):
     """The size of each part."""

@@ -6,6 +6,8 @@ import msgspec
 
 from tests.bench.results import Read, Spread, write
 
+SQLITE, POSTGRES = "sqlite", "postgres"
+
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """One thing under all the webhooks that 128 connections can send."""
@@ -52,7 +54,7 @@ class PostgresReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     senders: list[Rate] = []
     built: Built | None = None
     reads: list[Read] = []
-    """`beside` is the database: "sqlite" or "postgres"."""
+    """`beside` is the database: SQLITE or POSTGRES."""
 
 
 def save(report: PostgresReport, file: Path) -> None:

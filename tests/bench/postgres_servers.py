@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -14,7 +15,7 @@ import psutil
 
 from service.store.postgres import PostgresStore
 from service.store.queries import sql_folder
-from tests.bench import dataset
+from tests.bench import dataset, machine
 from tests.bench.places import FOLDER, scratch
 from tests.bench.watch import Watch
 from tests.postgres.install import Install, find_install
@@ -63,6 +64,16 @@ def serving(trigrams: bool, kept: Path | None = None) -> Iterator[Server]:
             _copy(kept, server.data)
         with server:
             yield server
+
+
+def describe_versions() -> dict[str, str]:
+    """Of what was measured, and of wrk, which measured it."""
+    return {
+        **machine.describe_versions(),
+        "asyncpg": version("asyncpg"),
+        "PostgreSQL with pg_trgm": install(True).version,
+        "PostgreSQL without": install(False).version,
+    }
 
 
 def cpu_seconds(pid: int) -> float:
@@ -147,6 +158,6 @@ def _digest() -> str:
         sql / "search.sql",
         Path(dataset.__file__),
     ]
-    version = install(True).version.encode()
+    made_by = install(True).version.encode()
     content = [file.read_bytes() for file in files]
-    return hashlib.sha256(b"".join([version, *content])).hexdigest()[:12]
+    return hashlib.sha256(b"".join([made_by, *content])).hexdigest()[:12]

@@ -1,8 +1,8 @@
 """The service as it is usually built with FastAPI, pydantic and asyncpg: one INSERT a request.
 
 A pool of connections that the application opens when it starts, as asyncpg's documentation says,
-and an `async def` endpoint. A statement alone is a transaction, and durable when it returns; asyncpg
-keeps it prepared. The pool has as many connections as the service has at most.
+and an `async def` endpoint. A statement alone is a transaction, and durable when it returns;
+asyncpg keeps it prepared. The pool has as many connections as the service has at most.
 """
 
 import os
@@ -72,7 +72,7 @@ async def receive(body: Annotated[bytes, Depends(signed_body)]) -> Accepted:
         message = Message.model_validate_json(body)
     except ValidationError as error:
         raise HTTPException(422, explain(error.errors())) from None
-    ts = datetime.fromisoformat(message.ts + "+00:00")
+    ts = datetime.fromisoformat(message.ts)
     await app.state.pool.execute(
         INSERT, message.message_id, message.from_msisdn, message.to_msisdn, ts, message.text
     )
