@@ -73,14 +73,14 @@ class Indexer:
 
     async def index_all(self) -> None:
         """Return when what is stored by now is in the counts and in the index."""
-        left = await self._run(self._measure_tail)
-        while left > 0:
-            counted, indexed = await self._run(self._count), await self._run(self._index)
-            taken = max(counted.messages, indexed.messages)
-            if not taken:  # another instance has the rest in hand
-                await asyncio.sleep(LOOK_SECONDS)
-                taken = left - min(left, await self._run(self._measure_tail))
-            left -= taken
+        for take, note in ((self._count, "uncounted_count"), (self._index, "unsearched_count")):
+            left = (await self._run(self._measure_tail))[note]
+            while left > 0:
+                taken = (await self._run(take)).messages
+                if not taken:  # another instance has the rest in hand
+                    await asyncio.sleep(LOOK_SECONDS)
+                    taken = left - min(left, (await self._run(self._measure_tail))[note])
+                left -= taken
 
     async def close(self) -> None:
         """Stop, after the pass in hand where that is short; safe to call twice."""
@@ -111,7 +111,7 @@ class Indexer:
         counts take them, and then the index would wait for ever.
         """
         counted, indexed = await self._run(self._count), await self._run(self._index)
-        self._messages_behind = await self._run(self._measure_tail)
+        self._messages_behind = max((await self._run(self._measure_tail)).values())
         if time.monotonic() - self._measured_at > SIZE_SECONDS:
             self._measured_at = time.monotonic()
             with suppress(StoreError):  # not every relative of PostgreSQL can say
@@ -140,8 +140,9 @@ class Indexer:
         rows = await session.fetch(self._queries.index_texts, {"limit": BATCHES_AN_INDEXING})
         return Taken(*rows[0])
 
-    async def _measure_tail(self, session: Session) -> int:
-        return int((await session.fetch(self._queries.measure_tail))[0][0])
+    async def _measure_tail(self, session: Session) -> dict[str, int]:
+        (row,) = await session.fetch(self._queries.measure_tail)
+        return dict(row)
 
     async def _measure_size(self, session: Session) -> int:
         return int((await session.fetch(self._queries.read_size))[0][0] or 0)
