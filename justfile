@@ -62,7 +62,7 @@ format: venv
 sql *ARGS: venv
     @{{ python }} -m tests.sql_workbench "$@"
 
-# Measure against the ceiling, against others and by size: quick, full, ceiling (needs wrk)
+# Measure against the ceiling, against others and by size: quick, full, ceiling, postgres (needs wrk)
 bench *ARGS: bench-packages
     @{{ python }} -m tests.bench "$@"
 

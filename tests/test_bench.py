@@ -13,13 +13,26 @@ from service import signature
 from service.routes.messages import parse_query
 from service.schemas import Message, decode_message
 from service.store.port import Position
-from tests.bench import dataset, fairness, load, reads, results, tables
-from tests.bench.pages import PAGES, fill
+from tests.bench import (
+    dataset,
+    fairness,
+    load,
+    postgres_requests,
+    postgres_results,
+    postgres_servers,
+    postgres_tables,
+    reads,
+    results,
+    tables,
+)
+from tests.bench.pages import PAGES, POSTGRES_FILE, fill, fill_postgres
 from tests.bench.places import PUBLISHED
+from tests.bench.postgres_results import POSTGRES, SQLITE, Built, PostgresReport, Rate
+from tests.bench.postgres_runs import Case, check, run
 from tests.bench.reads import BARS
 from tests.bench.results import Growth, Ingest, Load, Read, Report, Size, Spread
 from tests.bench.sampling import Sample, summarize
-from tests.bench.targets import SERVICE, STORING
+from tests.bench.targets import FASTAPI_ASYNCPG, POSTGRES_SERVICE, SERVICE, STORING
 from tests.bench.watch import Watch
 
 
@@ -283,3 +296,104 @@ def test_every_picture_is_drawn_twice(tmp_path: Path) -> None:
     assert {file.name for file in written} == {f"{n}.{s}" for n in names for s in ("png", "svg")}
     assert all(file.stat().st_size > 10_000 for file in written)
     assert draw(a_report(), tmp_path) == []
+
+
+# PostgreSQL
+
+
+def a_rate(name: str, runs: list[float], **changes: Any) -> Rate:
+    figures: dict[str, Any] = {"name": name, "requests_per_second": Spread.of(runs)}
+    rest = {field: once(1.0) for field in ("p50_ms", "p99_ms", "cpu_us")}
+    return Rate(**figures | rest | changes)
+
+
+def a_postgres_report(**parts: Any) -> PostgresReport:
+    return PostgresReport(
+        command="just bench postgres",
+        began_at="2026-11-23T12:00:00Z",
+        seconds=60,
+        machine={"processor": "one", "cores": "2"},
+        versions={"python": "3.11"},
+        settings={"shared_buffers": "1GB"},
+        commit="abc",
+        load_average=[0.1, 1.0],
+        sync_us=once(100),
+        run_seconds=1,
+        **parts,
+    )
+
+
+def test_a_ratio_is_one_of_each_round_and_is_held_to_its_bar() -> None:
+    report = a_postgres_report(
+        ingest=[
+            a_rate("sqlite", [100, 200, 400]),
+            a_rate("trigrams", [100, 180, 480]),
+            a_rate("plain", [50, 100, 100]),
+        ]
+    )
+    written = postgres_tables.summary(report)
+    assert "against SQLite, webhooks/s | 1.00 (0.90 to 1.20) | at least 1 | yes |" in written
+    assert "against SQLite, webhooks/s | 0.50 (0.25 to 0.50) | at least 1 | **no** |" in written
+    assert "FastAPI" not in written
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "refused", "words"),
+    [(2.0, 0, "yes"), (2.1, 0, "**no**: p99"), (1.0, 3, "**no**: 3 of 100 refused")],
+)
+def test_a_read_may_take_twice_the_time_of_sqlite(p99_ms: float, refused: int, words: str) -> None:
+    sqlite = a_read("stats", 10_000, 1.0, beside=SQLITE)
+    postgres = a_read("stats", 10_000, p99_ms, beside=POSTGRES, refused=refused)
+    report = a_postgres_report(reads=[sqlite, postgres], built=Built(10_000, 10**6, 1.0))
+    assert f"| {words} |\n" in postgres_tables.reads(report)
+    assert f"| {1 if words == 'yes' else 0} of 1 |" in postgres_tables.summary(report)
+
+
+def test_a_postgres_report_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "postgres.json"
+    assert postgres_results.load(file) is None
+    report = a_postgres_report(senders=[a_rate("one", [1, 2], server_cpu_us=once(3.0))])
+    postgres_results.save(report, file)
+    assert postgres_results.load(file) == report
+
+
+def test_the_senders_are_one_or_different_in_messages_that_all_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "FOLDER", tmp_path)
+    senders = {}
+    for kind in postgres_requests.SENDERS:
+        both = [postgres_requests.requests_of_senders(kind, 50, n, Watch()) for n in range(2)]
+        sent = [decoded(request) for file in both for request in requests_of(file)]
+        senders[kind] = len({message.from_msisdn for message in sent})
+        ids = {message.message_id for message in sent}
+        assert len(ids) == 100
+    assert senders["one"] == 1 < senders["Zipf"] < senders["different"] == 100
+
+
+@pytest.mark.bench
+def test_a_run_stores_what_it_acknowledges_on_both_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Load, processor times, the tail, and the answers that all servers must give."""
+    monkeypatch.setattr(load, "FOLDER", tmp_path)
+    requests = [load.short_requests(20_000, Watch())]
+    with postgres_servers.serving(True) as server:
+        cases = [
+            Case("sqlite", SERVICE, None, requests),
+            Case("trigrams", POSTGRES_SERVICE, server, requests),
+            Case("fastapi", FASTAPI_ASYNCPG, server, requests),
+        ]
+        for case in cases:
+            check(case)
+            done = run(case, 1)
+            assert done.requests_per_second > 0
+            assert done.cpu_us > 0
+            assert (done.server_cpu_us is None) == (case.server is None)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_pages_say_what_was_measured_of_postgres(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert "<!-- postgres: summary -->" in text
+    assert fill_postgres(text, postgres_results.load(PUBLISHED / POSTGRES_FILE)) == text

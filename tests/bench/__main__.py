@@ -12,22 +12,26 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import cost, fairness, growth, machine, throughput
+from tests.bench import cost, fairness, growth, machine, postgres, throughput
 from tests.bench.load import find_wrk
-from tests.bench.pages import fill_pages
+from tests.bench.pages import POSTGRES_FILE, fill_pages, fill_postgres_pages
 from tests.bench.places import FOLDER, PUBLISHED, sweep
 from tests.bench.plan import PARTS, PLANS, Plan
 from tests.bench.plots import draw
+from tests.bench.postgres_results import load as load_postgres
 from tests.bench.results import Report, load, save
 from tests.bench.tables import QUIET_LOAD, render
 from tests.bench.targets import STORING
 from tests.bench.watch import Watch
+
+POSTGRES = "postgres"
 
 WORDS = """\
   quick     a look at all of it, up to 100,000 messages, in two minutes (the default)
   full      figures to quote, up to ten million messages, in an hour; publishes them
   ceiling   the ratio to the ceiling, start to ready, and memory, in two minutes
   publish   writes docs/bench/ and the pages that show it again, and measures nothing
+  postgres  PostgreSQL against SQLite and others, in twenty minutes; publishes (postgres --help)
 """
 
 
@@ -41,6 +45,9 @@ class Arguments(NamedTuple):
 
 def main() -> None:
     """Measure what the word says, show it, and keep it."""
+    if sys.argv[1:2] == [POSTGRES]:
+        postgres.main(sys.argv[2:])
+        return
     arguments = _arguments()
     if arguments.word == "publish":
         report = load(arguments.folder / "results.json")
@@ -51,6 +58,8 @@ def main() -> None:
     write(report, arguments.folder)
     if arguments.folder == PUBLISHED:
         fill_pages(report)
+    if arguments.word == "publish":
+        fill_postgres_pages(load_postgres(PUBLISHED / POSTGRES_FILE))
 
 
 def write(report: Report, folder: Path) -> None:
@@ -71,7 +80,7 @@ def _arguments() -> Arguments:
         epilog=f"words:\n{WORDS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("word", nargs="?", default="quick", choices=[*PLANS, "publish"])
+    parser.add_argument("word", nargs="?", default="quick", choices=[*PLANS, "publish", POSTGRES])
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
     parser.add_argument("--sizes", nargs="+", type=int, help="messages in a database")
     parser.add_argument("--connections", nargs="+", type=int, help="of wrk")

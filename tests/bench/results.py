@@ -177,8 +177,13 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def save(report: Report, file: Path) -> None:
     """Write results.json: a line for each figure."""
+    write(msgspec.json.encode(report), file)
+
+
+def write(report: bytes, file: Path) -> None:
+    """Write JSON with a line for each figure."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(report), indent=1)
+    text = msgspec.json.format(report, indent=1)
     file.write_bytes(_spread_lines.sub(_on_one_line, text) + b"\n")
 
 

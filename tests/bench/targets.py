@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +44,15 @@ CEILING = Target(
 FASTAPI = Target("fastapi", "FastAPI + sqlite3", _uvicorn("fastapi_sqlite3"), True)
 STARLETTE = Target("starlette", "Starlette + aiosqlite", _uvicorn("starlette_aiosqlite"), True)
 
+POSTGRES_SERVICE = Target(
+    "postgres_service",
+    "this service on PostgreSQL",
+    (sys.executable, "-m", "tests.bench.postgres_service"),
+    True,
+)
+"""One thing of it varies: `tests.bench.postgres_service`."""
+FASTAPI_ASYNCPG = Target("fastapi_asyncpg", "FastAPI + asyncpg", _uvicorn("fastapi_asyncpg"), True)
+
 TARGETS = (SERVICE, CEILING, STARLETTE, FASTAPI)
 STORING = tuple(target for target in TARGETS if target.stores)
 
@@ -55,7 +64,7 @@ class Running:
         self.port = port
         self.start_seconds = start_seconds
         """From the start of the process to its first good answer."""
-        self._process_id = process.pid
+        self.pid = process.pid
         self._cpu_seconds = self._read_cpu()
         self._written_bytes = self._read_written()
 
@@ -77,11 +86,11 @@ class Running:
 
     def open_files(self) -> int:
         """How many descriptors the process has."""
-        return sum(1 for _ in Path(f"/proc/{self._process_id}/fd").iterdir())
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def send_signal(self, number: int) -> None:
         """Send the process a signal."""
-        os.kill(self._process_id, number)
+        os.kill(self.pid, number)
 
     def _read_cpu(self) -> float:
         fields = self._read("stat").rsplit(")", 1)[1].split()
@@ -97,14 +106,20 @@ class Running:
         raise KeyError(name)
 
     def _read(self, file: str) -> str:
-        return Path(f"/proc/{self._process_id}/{file}").read_text()
+        return Path(f"/proc/{self.pid}/{file}").read_text()
 
 
 @contextmanager
-def running(target: Target, database: Path, output: int | None = None) -> Iterator[Running]:
+def running(
+    target: Target,
+    database: Path,
+    output: int | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Start `target` on `database`, which it makes where there is none, and stop it at the end.
 
-    Its log goes to the descriptor `output`, or else to a file beside the database.
+    Its log goes to the descriptor `output`, or else to a file beside the database. `variables` are
+    more of its environment; a DATABASE_URL among them is another database than the file.
     """
     port = _free_port()
     environment = os.environ | {
@@ -112,6 +127,7 @@ def running(target: Target, database: Path, output: int | None = None) -> Iterat
         "DATABASE_URL": f"sqlite:///{database}",
         "PORT": str(port),
         "UVICORN_PORT": str(port),
+        **(variables or {}),
     }
     with database.with_suffix(".log").open("wb") as log:
         started = time.monotonic()

@@ -3,7 +3,7 @@
 -- senders are new can be told only while nobody else adds some.
 --
 -- Parameters: :limit  how many batches
--- Rows:       one, or none where no batch was left: message_count (of the batches)
+-- Rows:       one, or none where no batch was left: message_count (of the batches), batch_count
 -- Index:      the primary keys of uncounted, senders, recipients and totals
 WITH taken AS (
     DELETE FROM uncounted
@@ -32,6 +32,7 @@ counted_recipients AS (
 sums AS (
     SELECT
         CAST(sum(message_count) AS BIGINT) AS message_count,
+        count(*) AS batch_count,
         min(first_ts) AS first_ts,
         max(last_ts) AS last_ts,
         (
@@ -50,4 +51,4 @@ SET
     last_ts = greatest(totals.last_ts, sums.last_ts)
 FROM sums
 WHERE totals.id = 1
-RETURNING sums.message_count;
+RETURNING sums.message_count, sums.batch_count;

@@ -2,7 +2,7 @@
 -- the same at the same time: each takes its own.
 --
 -- Parameters: :limit  how many batches
--- Rows:       one: message_count (of the batches; 0 where none was left)
+-- Rows:       one: message_count (of the batches; 0 where none was left), batch_count
 -- Index:      the primary keys of unsearched, messages and texts
 WITH taken AS (
     DELETE FROM unsearched
@@ -18,5 +18,5 @@ indexed AS (
     WHERE text IS NOT NULL
     ON CONFLICT (message_id) DO NOTHING
 )
-SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) AS message_count
+SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) AS message_count, count(*) AS batch_count
 FROM taken;

@@ -1,8 +1,7 @@
--- How many messages are not in the counts, or not in the index of texts: the more of the two.
+-- How many messages are not in the counts, and how many are not in the index of texts.
 --
 -- Parameters: none
--- Rows:       one: message_count
-SELECT greatest(
-    (SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) FROM uncounted),
-    (SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) FROM unsearched)
-) AS message_count;
+-- Rows:       one: uncounted_count, unsearched_count
+SELECT
+    (SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) FROM uncounted) AS uncounted_count,
+    (SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) FROM unsearched) AS unsearched_count;
