@@ -3,8 +3,8 @@
 -- Parameters: :message_ids, :from_msisdns, :to_msisdns, :instants, :texts, :texts_folded
 --                             arrays with an element a message (schemas.Message), no id twice
 --             :is_searchable  whether there is an index of texts (search.sql)
--- Rows:       one: message_ids (of those that were there before), and what decided whether the commit
---             is on stable storage: synchronous_commit, fsync (as read_connection.sql has them)
+-- Rows:       one: synchronous_commit, fsync (what decided whether the commit is on stable storage, as in
+--             read_connection.sql), message_ids (of those that were there before)
 -- Index:      the primary key of messages
 -- Differs:    SQLite has no arrays, and says how many were stored and not which
 --
