@@ -115,18 +115,24 @@ class Server:
         return connection
 
     async def _open(self) -> Any:
+        url = self._url
         try:
-            return await asyncpg.connect(
-                self._url,
-                timeout=CONNECT_SECONDS,
-                command_timeout=None,
-                statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
-                server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
-            )
+            return await self._open_one(url)
         except TimeoutError:
-            # It is for all hosts together, and the first one may have used it up.
-            self._url = put_last(self._url)
-            raise
+            # The time is for all hosts together, and the first one has used it up.
+            self._url = put_last(url)
+            if self._url == url:
+                raise
+            return await self._open_one(self._url)
+
+    async def _open_one(self, url: str) -> Any:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=None,
+            statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
+            server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
+        )
 
     async def _look(self, connection: Any) -> bool:
         """Whether there is a pooler; raises DatabaseError where a commit would not be durable."""

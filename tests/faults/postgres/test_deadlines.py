@@ -78,7 +78,7 @@ def test_a_hundred_searches_that_hang_do_not_stop_webhooks(
         assert Watch(process).ask("/stats")["/stats"][0] == 200
     print(f"p99 of {len(beside)} beside 100 searches: {beside[int(len(beside) * 0.99)]:.3f} s")
     assert len(beside) > 50
-    assert beside[int(len(beside) * 0.99)] < 0.5
+    assert beside[int(len(beside) * 0.99)] < 1
 
 
 def test_a_batch_that_waits_for_a_lock_is_given_up_in_time(

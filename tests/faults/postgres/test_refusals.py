@@ -1,5 +1,6 @@
 """The database answers, and refuses: it only reads, has no room, or is not durable any more."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.faults.postgres.load import Load
 from tests.faults.postgres.stored import stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
 from tests.postgres.databases import connected
+from tests.postgres.proxy import Proxy
 from tests.postgres.server import Server
 from tests.processes import ServiceProcess
 from tests.support import message, wait_until
@@ -91,6 +93,20 @@ def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_p
                 assert "c" in stored_ids(durable_server, database)
                 assert '"c"' in migrated.get("/messages").text
             assert migrated.stop() == 0
+
+
+def test_a_first_host_that_says_nothing_does_not_keep_the_service_from_the_second(
+    durable_server: Server, database: str, tmp_path: Path
+) -> None:
+    with Proxy(durable_server.port) as silent:
+        silent.black_hole()
+        hosts = f"127.0.0.1:{silent.port},127.0.0.1:{durable_server.port}"
+        url = durable_server.url(database).replace(f"127.0.0.1:{durable_server.port}", hosts)
+        with ServiceProcess(tmp_path, {"DATABASE_URL": url}) as process:
+            began = time.monotonic()
+            assert process.deliver(message()).status_code == 200
+            assert time.monotonic() - began < 1
+            assert process.stop() == 0
 
 
 def test_no_connection_is_left(durable_server: Server, tmp_path: Path) -> None:
