@@ -49,5 +49,5 @@ FULL = Plan(
     messages=1_000_000,
     reads=600,
     read_rounds=4,
-    read_seconds_max=6,
+    read_seconds_max=4,
 )

@@ -136,6 +136,10 @@ async def _build(url: str, count: int, watch: Watch) -> None:
                 step(len(chunk))
         watch.say("indexing messages")
         await store.index_all()
+        if left := await connection.fetchval("SELECT count(*) FROM unsearched"):
+            raise SystemExit(
+                f"The database is not what it should be: {left} batches are not indexed"
+            )
         await connection.execute(BY_TEXT)
         # What autovacuum does in time, in life.
         await connection.execute("VACUUM (ANALYZE)")
