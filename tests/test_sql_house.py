@@ -5,14 +5,18 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
-from service.store.queries import SqliteQueries
+from service.store.postgres import COLUMNS
+from service.store.postgres_parameters import number_parameters
+from service.store.queries import PostgresQueries, Queries, SqliteQueries
+from tests.postgres.install import find_install
+from tests.postgres.suite import empty_database
 from tests.sql_workbench.sqlite import connect, list_schema, migrate
 from tests.support import ROOT
 
@@ -113,7 +117,7 @@ def test_a_sentence_is_not_taken_for_sql(text: str) -> None:
     assert list(sql_strings(f"x = {text!r}")) == []
 
 
-@pytest.mark.parametrize("file", sorted(SQL.rglob("*.sql")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(SQL.parent.rglob("*.sql")), ids=str)
 def test_a_cast_is_written_as_every_database_reads_it(file: Path) -> None:
     assert "::" not in file.read_text("utf-8")
 
@@ -139,27 +143,66 @@ def test_the_readme_names_every_table_and_column(tmp_path: Path) -> None:
     assert documented == found
 
 
-def test_the_readme_names_every_query() -> None:
-    patterns = [
-        pattern
-        for files, _ in _rows(_section("Change a query"))
-        for pattern in re.findall(r"`([\w*]+)`", files)
-    ]
+def test_the_readme_names_every_table_and_column_of_postgres() -> None:
+    documented: dict[str, list[str]] = {}
+    table = ""
+    for name, columns in _rows(_section("The data on PostgreSQL").split("| file |")[0]):
+        table = name.strip("` ") or table
+        documented.setdefault(table, []).extend(re.findall(r"`(\w+)`", columns))
+    schema = (SQL.parent / "postgres" / "schema.sql").read_text("utf-8")
+    found = {
+        name: re.findall(r"^    ([a-z]\w*) ", body, re.MULTILINE)
+        for name, body in re.findall(
+            r"CREATE TABLE (\w+) \((.*?)^\);", schema, re.DOTALL | re.MULTILINE
+        )
+    }
+    assert {name: sorted(columns) for name, columns in documented.items()} == {
+        name: sorted(columns) for name, columns in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "titles"),
+    [
+        (SqliteQueries, ["Change a query"]),
+        (PostgresQueries, ["Change a query", "The data on PostgreSQL"]),
+    ],
+)
+def test_the_readme_names_every_query(kind: type[Queries], titles: list[str]) -> None:
+    patterns = named_queries(titles)
     unnamed = [
         name
-        for name in SqliteQueries.__struct_fields__
+        for name in kind.__struct_fields__
         if not any(fnmatch(name, pattern) for pattern in patterns)
     ]
+    assert unnamed == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [(SqliteQueries, "Change a query"), (PostgresQueries, "The data on PostgreSQL")],
+)
+def test_the_readme_names_no_query_that_is_not_there(kind: type[Queries], title: str) -> None:
     unused = [
         pattern
-        for pattern in patterns
-        if not any(fnmatch(name, pattern) for name in SqliteQueries.__struct_fields__)
+        for pattern in named_queries([title])
+        if not any(fnmatch(name, pattern) for name in kind.__struct_fields__)
     ]
-    assert (unnamed, unused) == ([], [])
+    assert unused == []
+
+
+def named_queries(titles: list[str]) -> list[str]:
+    """The patterns in the tables of these sections whose first column is a file."""
+    return [
+        pattern
+        for title in titles
+        for files, _ in _rows(_section(title).rpartition("| file |")[2])
+        for pattern in re.findall(r"`([\w*]+)`", files)
+    ]
 
 
 def test_the_readme_names_what_is_there() -> None:
-    names = set(re.findall(r"`((?:service|tests|sqlite)/[a-z_/.]+)`", README))
+    names = set(re.findall(r"`((?:service|tests|sqlite|postgres)/[a-z_/.]+)`", README))
     assert len(names) > 5
     found = [name for name in names if (ROOT / name).exists() or (ROOT / "sql" / name).exists()]
     assert names == set(found)
@@ -206,6 +249,48 @@ def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def psql() -> Iterator[Callable[[str], str]]:
+    """Types into `psql`, on a database that is migrated, and gives what it writes."""
+    install = find_install(trigrams=True)
+    if install is None:
+        pytest.skip("there is no psql")
+    with empty_database(trigrams=True) as url:
+
+        def run(typed: str) -> str:
+            options = ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url)
+            return install.run("psql", *options, text=typed)
+
+        run((SQL.parent / "postgres" / "schema.sql").read_text("utf-8"))
+        yield run
+
+
+@pytest.mark.parametrize("name", PostgresQueries.__struct_fields__)
+def test_a_query_can_be_pasted_into_psql(psql: Callable[[str], str], name: str) -> None:
+    text = (SQL.parent / "postgres" / "queries" / f"{name}.sql").read_text("utf-8")
+    names = number_parameters(text).names
+    lines = [f"\\set {each} {PSQL_VALUES.get(each, NOTHING)}" for each in names]
+    psql("\n".join(["BEGIN;", *lines, text, "ROLLBACK;"]))
+
+
+NOTHING = r"'\'\''"
+PSQL_VALUES = (
+    dict.fromkeys(("limit", "offset", "number"), "0")
+    | dict.fromkeys(("since", "until", "after_ts"), r"'\'infinity\''")
+    | dict.fromkeys(COLUMNS, r"'\'{}\''")
+    | {"is_searchable": "true"}
+)
+
+
+def test_what_the_readme_types_into_psql_works(psql: Callable[[str], str]) -> None:
+    section = _section("Look at a database with psql")
+    typed = "".join(re.findall(r"```sql\n(.*?)```", section, re.DOTALL))
+    file = re.search(r"\\i sql/(\S+)\n", typed)
+    assert file is not None
+    text = (SQL.parent / file[1]).read_text("utf-8")
+    assert "(0 rows)" in psql(typed.replace(file[0], text))
 
 
 def _section(title: str) -> str:

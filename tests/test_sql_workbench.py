@@ -7,8 +7,9 @@ import pytest
 
 from tests.sql_workbench import __main__ as workbench
 from tests.sql_workbench.__main__ import ROOT, describe_faults, main, work
-from tests.sql_workbench.dialect import Query
-from tests.sql_workbench.header import find_faults, read_columns, read_parameters
+from tests.sql_workbench.dialect import Query, Unavailable
+from tests.sql_workbench.header import find_differences, find_faults, read_columns, read_parameters
+from tests.sql_workbench.postgres import Postgres
 from tests.sql_workbench.sqlite import Sqlite, draw_plan
 from tests.store.databases import needs_the_wheel
 
@@ -42,6 +43,8 @@ def test_a_check_of_this_checkout_finds_all_up_to_date(capsys: pytest.CaptureFix
     output = capsys.readouterr().out
     assert f"{SCHEMA}: up to date" in output
     assert f"{PLANS}: up to date" in output
+    assert "sql/postgres/schema.sql: up to date" in output
+    assert "tests/store/plans/postgres.txt: up to date" in output
 
 
 FAULTS = {
@@ -214,3 +217,51 @@ def test_a_plan_is_drawn_as_a_tree() -> None:
 def test_every_dialect_has_its_folder() -> None:
     folders = {entry.name for entry in (ROOT / "sql").iterdir() if entry.is_dir()}
     assert {dialect.name for dialect in workbench.DIALECTS} == folders
+
+
+DIFFERENCES: dict[str, tuple[str, list[str], list[str], list[str]]] = {
+    "none": ("", ["a", "b"], ["c"], []),
+    "another order of parameters": ("", ["b", "a"], ["c"], []),
+    "a parameter": ("", ["a"], ["c"], ["the parameter b is in one dialect only"]),
+    "a column": ("", ["a", "b"], ["c", "d"], ["the column d is in one dialect only"]),
+    "an explained one": ("-- Differs:    it must", ["a"], ["c"], []),
+    "an explanation of nothing": (
+        "-- Differs:    it must",
+        ["a", "b"],
+        ["c"],
+        ['a line "-- Differs:" is there, and parameters and columns do not differ'],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("header", "parameters", "columns", "faults"), DIFFERENCES.values(), ids=[*DIFFERENCES]
+)
+def test_dialects_that_differ_are_found(
+    header: str, parameters: list[str], columns: list[str], faults: list[str]
+) -> None:
+    one = Query("x", "-- It.\n", ["a", "b"], ["c"], "")
+    found = list(find_differences(one, Query("x", header, parameters, columns, "")))
+    assert len(found) == len(faults)
+    assert all(fault in told for fault, told in zip(faults, found, strict=True))
+
+
+def test_a_dialect_that_can_not_be_had_is_left_out_and_said(
+    checkout: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(*_: object) -> None:
+        raise Unavailable("no package has PostgreSQL for this platform")
+
+    monkeypatch.setattr(Postgres, "describe", describe)
+    assert work([Postgres()], checkout, is_check=True) == 0
+    assert "Left out, neither checked nor written: no package" in capsys.readouterr().out
+
+
+def test_a_scan_of_messages_on_postgres_is_a_fault(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = checkout / "sql/postgres/queries/find_messages.sql"
+    rewrite(file, "WHERE message_id = ANY", "WHERE message_id || '' = ANY")
+    assert work([Postgres()], checkout, is_check=True) == 1
+    said = 'find_messages.sql: the plan scans messages, and no line "-- Scan:" says why'
+    assert said in capsys.readouterr().out

@@ -38,10 +38,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--check", action="store_true", help="change no file")
     is_check = parser.parse_args(arguments).check
-    try:
-        return work(DIALECTS, ROOT, is_check)
-    finally:
-        close()
+    return work(DIALECTS, ROOT, is_check)
 
 
 def work(dialects: Sequence[Dialect], root: Path, is_check: bool) -> int:
@@ -142,4 +139,7 @@ def _keep(root: Path, file: Path, text: str, is_check: bool) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    finally:
+        close()
