@@ -38,6 +38,11 @@ def empty_database(kind: str, folder: Path) -> Iterator[str]:
             yield url
 
 
+def environment_of(url: str) -> dict[str, str]:
+    """What the service wants to be told of a database: the tests' PostgreSQL has fsync off."""
+    return {"DATABASE_URL": url, "ALLOW_ASYNC_COMMIT": "1"}
+
+
 def store_of(url: str) -> Store:
     """The store of a database, not open yet."""
-    return make_store(Settings.from_environment({"DATABASE_URL": url, "ALLOW_ASYNC_COMMIT": "1"}))
+    return make_store(Settings.from_environment(environment_of(url)))

@@ -59,7 +59,6 @@ class ServiceProcess:
             "DATABASE_URL": f"sqlite:///{self.database}",
             "WEBHOOK_SECRET": SECRET,
             "PORT": "0",
-            "ALLOW_ASYNC_COMMIT": "1",  # the tests' PostgreSQL has fsync off
         } | dict(environment)
         self._condition = threading.Condition()
         self._output = b""

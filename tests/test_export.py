@@ -39,7 +39,7 @@ from service.stream import (
     Walk,
     next_page_messages,
 )
-from tests.kinds import StoreClass, on_each_database, on_sqlite, store_of
+from tests.kinds import StoreClass, environment_of, on_each_database, on_sqlite, store_of
 from tests.processes import NO_TLS, clean_environment, serving
 from tests.support import ROOT, WAIT_SECONDS, Json, Service, encode, message, running, samples
 from tests.wires import SERVICE_LOOP, Wires, served
@@ -737,10 +737,10 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
 
 
 def test_beside_a_running_service(tmp_path: Path, database_url: str) -> None:
-    with serving(tmp_path, DATABASE_URL=database_url) as process:
+    with serving(tmp_path, **environment_of(database_url)) as process:
         for number in range(3):
             process.deliver(message(message_id=f"m-{number}"))
-            done = export(**clean_environment(DATABASE_URL=database_url, ALLOW_ASYNC_COMMIT="1"))
+            done = export(**clean_environment(**environment_of(database_url)))
             assert done.code == 0
             ids = [content["message_id"] for content in parse_ndjson(done.output)]
             assert ids == [f"m-{each}" for each in range(number + 1)]
@@ -886,7 +886,7 @@ def blocked(database_url: str) -> Iterable[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         COMMAND,
         cwd=ROOT,
-        env=clean_environment(DATABASE_URL=database_url, ALLOW_ASYNC_COMMIT="1"),
+        env=clean_environment(**environment_of(database_url)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from service.store.sqlite import driver  # type: ignore[attr-defined] # it is imported there
-from tests.kinds import empty_database, on_each_database
+from tests.kinds import empty_database, environment_of, on_each_database
 from tests.processes import ServiceProcess, clean_environment, serving
 from tests.support import ROOT, encode, message, signed, wait_until
 
@@ -169,7 +169,7 @@ def test_two_signals_at_once_under_load(tmp_path: Path) -> None:
 def test_killed_five_times_over_one_database(tmp_path: Path, database_url: str) -> None:
     """Nothing acknowledged is lost, nothing is there twice, and the counts agree."""
     acknowledged: list[str] = []
-    environment = {"DATABASE_URL": database_url}
+    environment = environment_of(database_url)
     for life in range(5):
         with (
             ServiceProcess(tmp_path, environment) as process,
@@ -178,7 +178,7 @@ def test_killed_five_times_over_one_database(tmp_path: Path, database_url: str) 
             wait_until(lambda: len(delivered) > 100)
             assert process.stop(signal.SIGKILL) == -signal.SIGKILL
         acknowledged += delivered
-    with serving(tmp_path, DATABASE_URL=database_url) as process:
+    with serving(tmp_path, **environment) as process:
         total = process.get("/stats").json()["total_messages"]
         assert process.get("/messages?q=hello&limit=1").json()["total"] == total
         assert process.deliver(message(message_id=acknowledged[0])).status_code == 200

@@ -16,6 +16,7 @@ from service.store.postgres import COLUMNS
 from service.store.postgres_parameters import number_parameters
 from service.store.queries import PostgresQueries, Queries, SqliteQueries
 from tests.postgres.install import find_install
+from tests.postgres.install import run as run_program
 from tests.postgres.suite import empty_database
 from tests.sql_workbench.sqlite import connect, list_schema, migrate
 from tests.support import ROOT
@@ -261,7 +262,7 @@ def psql() -> Iterator[Callable[[str], str]]:
 
         def run(typed: str) -> str:
             options = ("-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url)
-            return install.run("psql", *options, text=typed)
+            return run_program([install.program("psql"), *options], typed)
 
         run((SQL.parent / "postgres" / "schema.sql").read_text("utf-8"))
         yield run

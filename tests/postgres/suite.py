@@ -61,8 +61,8 @@ class Suite:
     def close(self) -> None:
         """Drop the databases, and end the servers that were started."""
         for trigrams, server in self._servers.items():
-            for name in self._free[trigrams]:
-                server.drop_database(name)
+            while self._free[trigrams]:
+                server.drop_database(self._free[trigrams].pop())
         self._closing.close()
         self._servers.clear()
 
