@@ -41,9 +41,9 @@ send *ARGS: venv
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
     exec {{ python }} -m service send "$@"
 
-# Run the tests (just test -k messages)
+# Run the tests, all of them in two processes (just test -k messages)
 test *ARGS: venv
-    @{{ python }} -m pytest "$@"
+    @{{ python }} -m pytest {{ if ARGS == "" { "--numprocesses 2 --dist worksteal" } else { "" } }} "$@"
 
 # Run all that must be green: format, lint, types, import contract, tests
 check: bench-packages fuzz-packages
@@ -51,7 +51,7 @@ check: bench-packages fuzz-packages
     .venv/bin/ruff check .
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
-    {{ python }} -m pytest -m ""
+    {{ python }} -m pytest --numprocesses 2 --dist worksteal -m ""
 
 # Format the code, and repair what the linter can
 format: venv

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple, Self, TypeVar
@@ -32,6 +33,9 @@ INTERRUPT_AGAIN_SECONDS = 0.05
 """A statement that begins just behind an interrupt does not see it: interrupt until it is over."""
 
 BACKGROUND_NICENESS = 10
+
+SETTINGS_SECONDS = 2
+RETRY_SECONDS = 0.02
 
 
 class Options(NamedTuple):
@@ -264,7 +268,7 @@ def _rolling_back(connection: sqlite3.Connection, function: Callable[[sqlite3.Co
 
 
 def _configure(connection: sqlite3.Connection, options: Options, queries: SqliteQueries) -> None:
-    execute_all(connection, options.settings_sql)
+    _set(connection, options.settings_sql)
     cursor = connection.execute(queries.read_connection)
     found = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
     if found != options.expected:
@@ -275,3 +279,20 @@ def _configure(connection: sqlite3.Connection, options: Options, queries: Sqlite
         # Only there a thread has a priority of its own; where it is refused, all have the same.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
+
+
+def _set(connection: sqlite3.Connection, settings_sql: str) -> None:
+    """Run `connection.sql`, again where it finds the database locked.
+
+    To make a new database one with a log, SQLite waits for nobody, whatever the busy_timeout: of
+    several processes that start at once all but one are refused, for some milliseconds.
+    """
+    deadline = time.monotonic() + SETTINGS_SECONDS
+    while True:
+        try:
+            execute_all(connection, settings_sql)
+            return
+        except driver.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
