@@ -357,6 +357,19 @@ def test_a_postgres_report_is_read_back_as_it_was_written(tmp_path: Path) -> Non
     assert postgres_results.load(file) == report
 
 
+def test_a_part_that_is_measured_again_says_so() -> None:
+    reads = [a_read("stats", 10_000, 1.0, beside=POSTGRES)]
+    later = a_postgres_report(reads=reads, built=Built(10_000, 10**6, 1.0))
+    later.commit = "abc1234"
+    report = a_postgres_report(senders=[a_rate("one", [1, 2])])
+    report.replace_part("reads", later)
+    assert (report.reads, report.built) == (later.reads, later.built)
+    assert report.senders
+    source = postgres_tables.summary(report)
+    assert "Measured again, `--parts reads`: " in source
+    assert "commit abc1234." in source
+
+
 def test_the_senders_are_one_or_different_in_messages_that_all_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from tests.bench.load import find_wrk
 from tests.bench.pages import POSTGRES_FILE, fill_postgres_pages
 from tests.bench.places import FOLDER, PUBLISHED, sweep
 from tests.bench.postgres_plan import FULL, PARTS, QUICK, Plan
-from tests.bench.postgres_results import PostgresReport, save
+from tests.bench.postgres_results import PostgresReport, load, save
 from tests.bench.postgres_servers import SETTINGS, describe_versions
 from tests.bench.postgres_tables import render
 from tests.bench.tables import QUIET_LOAD
@@ -38,18 +38,29 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="just bench postgres", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look at it, in few minutes")
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
+    parser.add_argument(
+        "--publish", action="store_true", help="put --parts in place of those that are published"
+    )
     parser.add_argument("--rounds", type=int, help="of everything")
     parser.add_argument("--seconds", type=int, help="length of a run of wrk")
     parser.add_argument("--folder", type=Path, help="of postgres.json; docs/bench for a whole run")
     given = vars(parser.parse_args(words))
-    is_quick, folder = given.pop("quick"), given.pop("folder")
+    is_quick, folder, publishes = (given.pop(name) for name in ("quick", "folder", "publish"))
     changes: dict[str, Any] = {k: tuple(v) if k == "parts" else v for k, v in given.items() if v}
     is_whole = not is_quick and not changes
     folder = folder or (PUBLISHED if is_whole else FOLDER / "postgres-partial")
+    if publishes and "parts" not in changes:
+        parser.error("--publish goes with --parts: a whole run is published anyway")
     find_wrk()
     sweep()
     report = _measure((QUICK if is_quick else FULL)._replace(**changes))
     save(report, folder / POSTGRES_FILE)
+    published = load(PUBLISHED / POSTGRES_FILE)
+    if publishes and published is not None:
+        for part in changes["parts"]:
+            published.replace_part(part, report)
+        save(published, PUBLISHED / POSTGRES_FILE)
+        fill_postgres_pages(published)
     if folder == PUBLISHED:
         fill_postgres_pages(report)
     print(render(report))

@@ -56,6 +56,16 @@ class PostgresReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     reads: list[Read] = []
     """`beside` is the database: SQLITE or POSTGRES."""
 
+    measured_again: dict[str, str] = {}
+    """By part that was measured later than the rest: when, and the commit."""
+
+    def replace_part(self, part: str, later: "PostgresReport") -> None:
+        """Put one part of a later report in place of this one's."""
+        setattr(self, part, getattr(later, part))
+        if part == "reads":
+            self.built = later.built
+        self.measured_again[part] = f"{later.began_at[:10]}, commit {later.commit}"
+
 
 def save(report: PostgresReport, file: Path) -> None:
     """Write postgres.json: a line for each figure."""

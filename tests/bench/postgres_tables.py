@@ -106,9 +106,13 @@ def _source(report: PostgresReport) -> str:
     processor, cores = report.machine["processor"], report.machine["cores"]
     busy = report.load_average[0]
     warning = f"; **on a busy machine** (load average {busy:.1f})" if busy > QUIET_LOAD else ""
+    again = "".join(
+        f" Measured again, `--parts {part}`: {when}."
+        for part, when in report.measured_again.items()
+    )
     return (
         f"`{report.command}` on {report.began_at[:10]}, {processor} with {cores} cores,"
-        f" commit {report.commit}{warning}. Median (least to most) of the rounds."
+        f" commit {report.commit}{warning}. Median (least to most) of the rounds.{again}"
     )
 
 
