@@ -63,6 +63,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._take_timer: TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._reads_no_more = False
+        self._is_draining = False
         self._set_timer(Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,6 +148,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         if not self._offers_upgrade():
             super().on_message_complete()
 
+    def begin_draining(self) -> None:
+        """Answer what comes next, and say with it that the connection is closed behind it."""
+        self._is_draining = True
+
     def close_if_idle(self, seconds: float) -> None:
         """Close the connection where it has waited so long for its next request."""
         expiry = self.timeout_keep_alive_task
@@ -223,6 +228,8 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if self._is_draining and not self.pipeline:
+            cycle.keep_alive = False  # and says so: Connection: close
         if cycle.waiting_for_100_continue:
             app = self._closing_unless_continued(cycle, app)
         super()._start_asgi_task(cycle, app)

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +25,10 @@ KEEP_ALIVE_SECONDS = 75
 
 GRACEFUL_SECONDS = 7
 """How long a stop waits for requests under way: with what closing takes, it stays within 10 s."""
+
+DRAIN_SECONDS = 0.5
+"""How long a stop goes on answering on connections that are idle: a load balancer with something to
+do uses each of its own many times in that."""
 
 SWITCH_SECONDS = 0.001
 GC_ALLOCATIONS = 20_000
@@ -48,6 +53,7 @@ class GracefulServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._listener.close()
+        await self._drain()
         await super().shutdown(sockets)
         if self.force_exit:
             # A second Ctrl-C stops the waiting for clients; what they were promised is kept.
@@ -56,6 +62,20 @@ class GracefulServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+    async def _drain(self) -> None:
+        """Leave those who keep connections open a moment to hear that these are closed.
+
+        A proxy may have sent a request on one that looked idle from here: closed then, it would
+        have to guess whether the request was served.
+        """
+        for connection in list(self.server_state.connections):
+            connection.begin_draining()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:
+            if self.force_exit:
+                return
+            await asyncio.sleep(DRAIN_SECONDS / 10)
 
     def _create_protocol(self) -> DeadlineProtocol:
         return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)

@@ -10,16 +10,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from service.store.sqlite import driver  # type: ignore[attr-defined] # it is imported there
 from tests.kinds import empty_database, environment_of, on_each_database
-from tests.processes import ServiceProcess, clean_environment, serving
+from tests.processes import NO_TLS, ServiceProcess, clean_environment, serving
 from tests.support import ROOT, encode, message, signed, wait_until
 
 STOP_SECONDS_MAX = 10
@@ -122,6 +123,25 @@ def test_a_signal_under_load_loses_no_acknowledged_message(tmp_path: Path, numbe
     assert b'"level":"ERROR"' not in process.output
     logged = {line["message_id"] for line in process.log_lines() if line["status"] == 200}
     assert set(acknowledged) <= logged
+
+
+def test_a_stop_still_answers_on_connections_that_are_idle(tmp_path: Path) -> None:
+    """A proxy may have sent its next request before it hears of the stop."""
+    with ServiceProcess(tmp_path, {}) as process:
+        with httpx.Client(base_url=process.url, verify=NO_TLS) as client:
+            assert "connection" not in client.get("/health/live").headers
+            process.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not listens(process.port))
+            answer = client.get("/health/live")
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert process.wait() == 0
+
+
+def listens(port: int) -> bool:
+    with suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    return False
 
 
 def test_a_client_that_does_not_end_its_request_does_not_hold_a_stop_for_ever(
