@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -69,7 +69,7 @@ class GracefulServer(uvicorn.Server):
         A proxy may have sent a request on one that looked idle from here: closed then, it would
         have to guess whether the request was served.
         """
-        for connection in list(self.server_state.connections):
+        for connection in cast("list[DeadlineProtocol]", list(self.server_state.connections)):
             connection.begin_draining()
         deadline = time.monotonic() + DRAIN_SECONDS
         while self.server_state.connections and time.monotonic() < deadline:
