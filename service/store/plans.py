@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from service.store.port import Filter, Position
+
 PART_CHARACTERS = 3
 """An index of texts finds parts of this length, and so no shorter text."""
 
@@ -17,3 +19,9 @@ index. (Measured on SQLite: 0.14 µs and 2.4 to 3.5 µs.)"""
 def least(sizes: Mapping[str, int]) -> str:
     """Of the sides that can serve a filter, the one that looks at the fewest messages."""
     return min(sizes, key=sizes.__getitem__, default="by_ts")
+
+
+def page_start(chosen: Filter, after: Position | None) -> Position:
+    """The place that a page begins behind: `after`, or where the filter's range does."""
+    since = Position(chosen.since, "")
+    return since if after is None else max(since, after)

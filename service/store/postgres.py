@@ -148,8 +148,7 @@ class PostgresStore:
         async def read(session: Session) -> list[Row]:
             return await self._reads(session, chosen).page(after, offset, limit)
 
-        pool = self._searchers if chosen.q_folded else self._readers
-        return await pool.run(min(seconds_max, self._timeout_seconds), read)
+        return await self._pool_for(chosen).run(min(seconds_max, self._timeout_seconds), read)
 
     async def page_and_count(
         self, chosen: Filter, after: Position | None, offset: int, limit: int
@@ -190,6 +189,9 @@ class PostgresStore:
             await pool.close()
         await self._server.close()
 
+    def _pool_for(self, chosen: Filter) -> Pool:
+        return self._searchers if chosen.q_folded else self._readers
+
     def _reads(self, session: Session, chosen: Filter) -> Reads:
         return Reads(session, self._queries, chosen, self._indexer.has_texts)
 
@@ -198,8 +200,7 @@ class PostgresStore:
             async with session.snapshot():
                 return await read(self._reads(session, chosen))
 
-        pool = self._searchers if chosen.q_folded else self._readers
-        return await pool.run(self._timeout_seconds, use)
+        return await self._pool_for(chosen).run(self._timeout_seconds, use)
 
     async def _insert_patiently(
         self, session: Session, messages: Sequence[Message]

@@ -6,7 +6,7 @@ text is not; the kept counts and a look at the index of texts do.
 
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least
+from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least, page_start
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.postgres_connection import Session
 from service.store.queries import PostgresQueries
@@ -36,8 +36,7 @@ class Reads:
 
     async def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        since = Position(self._chosen.since, "")
-        start = since if after is None else max(since, after)
+        start = page_start(self._chosen, after)
         parameters = {
             "after_ts": start.ts,
             "after_message_id": start.message_id,

@@ -7,7 +7,7 @@ import sqlite3
 from functools import cached_property
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least
+from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least, page_start
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.queries import SqliteQueries
 
@@ -35,8 +35,7 @@ class Reads:
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        since = Position(self._chosen.since, "")
-        start = since if after is None else max(since, after)
+        start = page_start(self._chosen, after)
         parameters = self._parameters | {
             "after_ts": start.ts,
             "after_message_id": start.message_id,

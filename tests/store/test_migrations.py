@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -261,6 +261,12 @@ def test_processes_that_start_at_once_migrate_once(database: SqliteDatabase) -> 
     add_slow_ones(database)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     command = [sys.executable, "-c", OPEN_A_STORE, str(database.path), str(database.sql)]
+    start_at_once(command, 6)
+    assert [number for number, _ in numbers(database)] == [1, 2, 3]
+
+
+def start_at_once(command: Sequence[str], count: int) -> None:
+    """Start so many processes that wait for each other, and see each end well and say nothing."""
     waiting, starting_gun = os.pipe()
     with ExitStack() as stack:
         processes = [
@@ -269,15 +275,14 @@ def test_processes_that_start_at_once_migrate_once(database: SqliteDatabase) -> 
                     command, stdin=waiting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
                 )
             )
-            for _ in range(6)
+            for _ in range(count)
         ]
         outputs = [process.stdout for process in processes if process.stdout is not None]
-        assert [output.readline() for output in outputs] == [b"ready\n"] * 6
+        assert [output.readline() for output in outputs] == [b"ready\n"] * count
         os.close(starting_gun)
-        assert [output.read() for output in outputs] == [b""] * 6
+        assert [output.read() for output in outputs] == [b""] * count
     os.close(waiting)
-    assert [process.returncode for process in processes] == [0] * 6
-    assert [number for number, _ in numbers(database)] == [1, 2, 3]
+    assert [process.returncode for process in processes] == [0] * count
 
 
 def add(database: SqliteDatabase | PostgresDatabase, name: str, sql: str) -> None:
@@ -377,22 +382,7 @@ def test_sixteen_processes_that_start_at_once_migrate_a_server_s_database_once(
         )
     command = [sys.executable, "-c", OPEN_A_POSTGRES_STORE]
     command += [server_database.url, str(server_database.sql)]
-    waiting, starting_gun = os.pipe()
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(
-                    command, stdin=waiting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-                )
-            )
-            for _ in range(16)
-        ]
-        outputs = [process.stdout for process in processes if process.stdout is not None]
-        assert [output.readline() for output in outputs] == [b"ready\n"] * 16
-        os.close(starting_gun)
-        assert [output.read() for output in outputs] == [b""] * 16
-    os.close(waiting)
-    assert [process.returncode for process in processes] == [0] * 16
+    start_at_once(command, 16)
     assert numbers_of(server_database) == [1, 2, 3]
 
 
