@@ -49,7 +49,7 @@ def ask(url: str, sql: str) -> list[Any]:
 def several(folder: Path, workers: int = 3, prefix: Sequence[str] = ()) -> Iterator[ServiceProcess]:
     """A service of so many workers, all of which listen, on a database of its own."""
     with database() as url, ServiceProcess(folder, on(url, workers), prefix) as process:
-        wait_until(lambda: len(process.log_lines("listening")) == workers)
+        process.wait_for_line("listening", lambda _: len(process.log_lines("listening")) == workers)
         yield process
         if process.process.poll() is None:
             assert process.stop() == 0
@@ -279,7 +279,7 @@ def test_a_worker_that_keeps_ending_is_started_ever_later_and_misses_nobody(
     tmp_path: Path,
 ) -> None:
     with database() as url, ServiceProcess(tmp_path, on(url, workers=2)) as process:
-        wait_until(lambda: len(process.log_lines("listening")) == 2)
+        process.wait_for_line("listening", lambda _: len(process.log_lines("listening")) == 2)
         name = urlsplit(url).path.strip("/")
         shared_server(trigrams=False).admin(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         os.kill(pids(process)[2], signal.SIGKILL)
