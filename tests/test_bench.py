@@ -21,6 +21,7 @@ from tests.bench import (
     postgres_results,
     postgres_servers,
     postgres_tables,
+    quiet,
     reads,
     results,
     tables,
@@ -284,6 +285,25 @@ def test_a_page_is_filled_between_its_marks() -> None:
 def test_the_pages_say_what_was_measured(page: Path) -> None:
     text = page.read_text("utf-8")
     assert fill(text, results.load(PUBLISHED / "results.json")) == text
+
+
+def test_what_measures_waits_for_what_ran_before_to_be_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads = iter([2.0, 2.0, 0.9, 0.2])
+    monkeypatch.setattr("tests.bench.quiet.os.getloadavg", lambda: (next(loads), 5.0, 5.0))
+    slept: list[float] = []
+    monkeypatch.setattr("tests.bench.quiet.time.sleep", slept.append)
+    assert quiet.wait_until_quiet(Watch()) == 0.2
+    assert len(slept) == 2
+
+
+def test_what_measures_begins_all_the_same_where_something_else_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tests.bench.quiet.os.getloadavg", lambda: (2.0, 2.0, 2.0))
+    assert quiet.wait_until_quiet(Watch(), seconds_max=0) == 2.0
+    assert "not idle (load average 2.0)" in capsys.readouterr().err
 
 
 @pytest.mark.bench

@@ -19,8 +19,9 @@ from tests.bench.places import FOLDER, PUBLISHED, sweep
 from tests.bench.plan import PARTS, PLANS, Plan
 from tests.bench.plots import draw
 from tests.bench.postgres_results import load as load_postgres
+from tests.bench.quiet import wait_until_quiet
 from tests.bench.results import Report, load, save
-from tests.bench.tables import QUIET_LOAD, render
+from tests.bench.tables import render
 from tests.bench.targets import STORING
 from tests.bench.watch import Watch
 
@@ -106,20 +107,21 @@ def _arguments() -> Arguments:
 
 
 def _measure(arguments: Arguments) -> Report:
-    began, plan = time.monotonic(), arguments.plan
-    report = Report(
-        command=" ".join(["just bench", *(sys.argv[1:] or [arguments.word])]),
-        began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        seconds=0,
-        machine=machine.describe_machine(),
-        versions=machine.describe_versions(),
-        commit=machine.describe_commit(),
-        load_average=[os.getloadavg()[0]],
-        sync_us=machine.measure_sync_us(),
-        run_seconds=plan.seconds,
-    )
+    plan = arguments.plan
     with Watch() as watch:
-        _warn(report, watch)
+        load_before = wait_until_quiet(watch, plan.quiet_seconds_max)
+        began = time.monotonic()
+        report = Report(
+            command=" ".join(["just bench", *(sys.argv[1:] or [arguments.word])]),
+            began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            seconds=0,
+            machine=machine.describe_machine(),
+            versions=machine.describe_versions(),
+            commit=machine.describe_commit(),
+            load_average=[load_before],
+            sync_us=machine.measure_sync_us(),
+            run_seconds=plan.seconds,
+        )
         _check_fairness(watch)
         for part, measure in MEASURES.items():
             if part in plan.parts:
@@ -153,12 +155,6 @@ MEASURES: dict[str, Callable[[Report, Plan, Watch], None]] = {
     "cost": _measure_cost,
     "growth": _measure_growth,
 }
-
-
-def _warn(report: Report, watch: Watch) -> None:
-    busy = report.load_average[0]
-    if busy > QUIET_LOAD:
-        watch.say(f"The machine is not idle (load average {busy:.1f}): figures will suffer.")
 
 
 def _check_fairness(watch: Watch) -> None:

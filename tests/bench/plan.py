@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tests.bench.quiet import QUIET_SECONDS_MAX
+
 PARTS = ("ceiling", "throughput", "cost", "growth")
 
 
@@ -9,6 +11,8 @@ class Plan(NamedTuple):
     """The size of each part."""
 
     parts: tuple[str, ...]
+    quiet_seconds_max: int
+    """How long to wait for the machine to become idle."""
     seconds: int
     """Length of a run of wrk."""
 
@@ -44,6 +48,7 @@ MESSAGES_PER_SECOND_MAX = 30_000
 
 QUICK = Plan(
     parts=("throughput", "cost", "growth"),
+    quiet_seconds_max=0,
     seconds=1,
     pairs=1,
     memory_messages=20_000,
@@ -61,6 +66,7 @@ QUICK = Plan(
 
 FULL = Plan(
     parts=PARTS,
+    quiet_seconds_max=QUIET_SECONDS_MAX,
     seconds=6,
     pairs=5,
     memory_messages=200_000,

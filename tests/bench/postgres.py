@@ -21,7 +21,7 @@ from tests.bench.postgres_plan import FULL, PARTS, QUICK, Plan
 from tests.bench.postgres_results import PostgresReport, load, save
 from tests.bench.postgres_servers import SETTINGS, describe_versions
 from tests.bench.postgres_tables import render
-from tests.bench.tables import QUIET_LOAD
+from tests.bench.quiet import wait_until_quiet
 from tests.bench.watch import Watch
 
 MEASURES: dict[str, Callable[[PostgresReport, Plan, Watch], None]] = {
@@ -67,22 +67,21 @@ def main(words: list[str]) -> None:
 
 
 def _measure(plan: Plan) -> PostgresReport:
-    began = time.monotonic()
-    report = PostgresReport(
-        command=" ".join(["just bench", *sys.argv[1:]]),
-        began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        seconds=0,
-        machine=machine.describe_machine(),
-        versions=describe_versions(),
-        settings=SETTINGS,
-        commit=machine.describe_commit(),
-        load_average=[os.getloadavg()[0]],
-        sync_us=machine.measure_sync_us(),
-        run_seconds=plan.seconds,
-    )
     with Watch() as watch:
-        if report.load_average[0] > QUIET_LOAD:
-            watch.say("The machine is not idle: figures will suffer.")
+        load_before = wait_until_quiet(watch, plan.quiet_seconds_max)
+        began = time.monotonic()
+        report = PostgresReport(
+            command=" ".join(["just bench", *sys.argv[1:]]),
+            began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            seconds=0,
+            machine=machine.describe_machine(),
+            versions=describe_versions(),
+            settings=SETTINGS,
+            commit=machine.describe_commit(),
+            load_average=[load_before],
+            sync_us=machine.measure_sync_us(),
+            run_seconds=plan.seconds,
+        )
         for part, measure in MEASURES.items():
             if part in plan.parts:
                 measure(report, plan, watch)

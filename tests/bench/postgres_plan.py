@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tests.bench.quiet import QUIET_SECONDS_MAX
+
 PARTS = ("ingest", "batches", "workers", "senders", "reads")
 
 CONNECTIONS = 128
@@ -21,6 +23,8 @@ class Plan(NamedTuple):
     """The size of each part."""
 
     parts: tuple[str, ...]
+    quiet_seconds_max: int
+    """How long to wait for the machine to become idle."""
     seconds: int
     """Length of a run of wrk."""
     rounds: int
@@ -34,6 +38,7 @@ class Plan(NamedTuple):
 
 QUICK = Plan(
     parts=PARTS,
+    quiet_seconds_max=0,
     seconds=2,
     rounds=1,
     messages=10_000,
@@ -44,6 +49,7 @@ QUICK = Plan(
 
 FULL = Plan(
     parts=PARTS,
+    quiet_seconds_max=QUIET_SECONDS_MAX,
     seconds=6,
     rounds=5,
     messages=1_000_000,

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from tests.bench.postgres_plan import COMMIT_SECONDS, CONNECTIONS, INSTANCES
 from tests.bench.postgres_requests import DIFFERENT, ONE, ZIPF
 from tests.bench.postgres_results import POSTGRES, SQLITE, PostgresReport, Rate
+from tests.bench.quiet import QUIET_LOAD
 from tests.bench.reads import BARS
 from tests.bench.results import Read, Spread
-from tests.bench.tables import KEPT, QUIET_LOAD, number, spread, table
+from tests.bench.tables import KEPT, number, spread, table
 
 UNMEASURED = "Not measured yet.\n"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.bench.growth import EMPTY, NO_STORAGE, name_of
 from tests.bench.plan import PEAK_CONNECTIONS
+from tests.bench.quiet import QUIET_LOAD
 from tests.bench.reads import BARS, PAGE_MS, SLOW, Bar
 from tests.bench.results import Beside, Growth, Ingest, Load, Read, Report, Spread
 from tests.bench.targets import TARGETS
@@ -24,9 +25,6 @@ TITLES = {
 
 LABELS = {target.name: target.label for target in TARGETS}
 KEPT = "yes"
-
-QUIET_LOAD = 0.3
-"""Load average above which something else is running, and figures are not what they could be."""
 
 GROWTH_FROM = 100_000
 """Messages; the largest database is compared with that of so many."""

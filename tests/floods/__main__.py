@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.bench import machine
 from tests.bench.load import find_wrk
 from tests.bench.places import sweep
+from tests.bench.quiet import wait_until_quiet
 from tests.bench.watch import Watch
 from tests.floods import connections, endurance, output, overload, readers, surroundings
 from tests.floods.findings import Finding, Flood, load, save
@@ -65,8 +66,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _let_loose(name: str, seconds: int, watch: Watch) -> Flood:
+    load_before = wait_until_quiet(watch)
     began_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    busy_before = os.getloadavg()[0]
     findings = KINDS[name].measure(seconds, watch)
     return Flood(
         name=name,
@@ -76,7 +77,7 @@ def _let_loose(name: str, seconds: int, watch: Watch) -> Flood:
         seconds=seconds,
         commit=machine.describe_commit(),
         machine=machine.describe_machine(),
-        load_average=[busy_before, os.getloadavg()[0]],
+        load_average=[load_before, os.getloadavg()[0]],
         findings=findings,
     )
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from tests import pages
 from tests.bench.places import FOLDER, ROOT
-from tests.bench.tables import QUIET_LOAD, number, table
+from tests.bench.quiet import QUIET_LOAD
+from tests.bench.tables import number, table
 from tests.floods.findings import Finding, Flood
 
 PAGE = ROOT / "docs" / "floods.md"
