@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ from service.store.sqlite_connection import driver
 from service.store.sqlite_index import index_path
 from tests.faults.crashes import choose, leave
 from tests.faults.disk import Disk
-from tests.faults.journal import Answer, Operation, accepted_ids, read
+from tests.faults.journal import FDS, Answer, Operation, Write, accepted_ids, read
 from tests.faults.recovery import Promise
 from tests.faults.shim import Call, Shim
 from tests.faults.traffic import deliver, messages, spread
@@ -45,7 +47,7 @@ MIGRATIONS = {
 
 
 class Recording(NamedTuple):
-    """One process, from its start to its end."""
+    """A process, from its start to its end; in "import beside" with another one beside it."""
 
     scenario: str
     before: Path
@@ -91,9 +93,10 @@ class Studio:
         """New ones, of this recording alone."""
         return messages(f"{self.name}-{name}", count, self.chance)
 
-    def environment(self, database: str) -> dict[str, str]:
-        """Of a process under the shim."""
-        return {**self.shim.environment, "DATABASE_URL": f"sqlite:///{self.shim.disk / database}"}
+    def environment(self, database: str, process: int = 0) -> dict[str, str]:
+        """Of a process under the shim, the first or one beside it."""
+        url = f"sqlite:///{self.shim.disk / database}"
+        return {**self.shim.environment(process), "DATABASE_URL": url}
 
     def serve(self, sent: Sequence[Sent], database: str = "app.db") -> list[Operation]:
         """Start on a copy of `before`, deliver, stop; gives what the process did."""
@@ -176,8 +179,7 @@ def import_(studio: Studio) -> Recording:
     old = sent[:100]
     fill(studio.before / "app.db", old)
     shutil.copytree(studio.before, studio.shim.disk, dirs_exist_ok=True)
-    file = studio.folder / "messages.ndjson"
-    file.write_bytes(b"".join(encode(each.content()) + b"\n" for each in sent))
+    file = write_file(studio, sent)
     import_file(file, studio.environment("app.db"))
     return Recording(
         "import",
@@ -188,6 +190,36 @@ def import_(studio: Studio) -> Recording:
         list(by_id(old)),
         import_file=file,
         imported=list(by_id(sent)),
+    )
+
+
+def import_beside(studio: Studio) -> Recording:
+    """A file is imported while webhooks come, some of them for its messages."""
+    imported = studio.messages("file", IMPORTED_MESSAGES)
+    delivered = [*studio.messages("beside", LOADED_MESSAGES), *imported[::20]]
+    studio.chance.shuffle(delivered)
+    lines = spread(delivered, CONNECTIONS, studio.chance)
+    file = write_file(studio, imported)
+
+    def drive(port: int) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            importing = threads.submit(import_file, file, studio.environment("app.db", process=1))
+            exchanges = deliver(port, lines, PAUSE_SECONDS)
+            importing.result()
+        assert {each.status for each in exchanges} == {200}
+
+    operations = studio.run(delivered, drive)
+    writers = [each.fd // FDS for each in operations if isinstance(each, Write)]
+    assert (1, 0) in pairwise(writers), "the import had the database for itself"
+    return Recording(
+        "import beside",
+        studio.before,
+        operations,
+        Path("app.db"),
+        by_id([*delivered, *imported]),
+        [],
+        import_file=file,
+        imported=list(by_id(imported)),
     )
 
 
@@ -257,6 +289,7 @@ SCENARIOS: Sequence[Callable[[Studio], Recording]] = (
     first_start,
     migration,
     import_,
+    import_beside,
     index,
     again,
     failing,
@@ -280,6 +313,13 @@ def fill(database: Path, sent: Sequence[Sent]) -> None:
             await store.close()
 
     asyncio.run(run())
+
+
+def write_file(studio: Studio, sent: Sequence[Sent]) -> Path:
+    """A file to be imported."""
+    file = studio.folder / "messages.ndjson"
+    file.write_bytes(b"".join(encode(each.content()) + b"\n" for each in sent))
+    return file
 
 
 def import_file(file: Path, environment: dict[str, str]) -> None:

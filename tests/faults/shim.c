@@ -1,13 +1,14 @@
 /* Stands between a process and the C library, by LD_PRELOAD, for the files of one folder.
  *
- * Everything that the process does to them goes to a journal, in one order for all of its threads,
- * and so does every HTTP answer and everything on standard output, before it leaves. What a disk
+ * Everything that the process does to them goes to a journal, in one order for all of its threads
+ * and for all processes that share the journal, and so does every HTTP answer and everything on standard output, before it leaves. What a disk
  * could hold after a loss of power at any point of it is made of the journal afterwards (disk.py).
  * Operations can be made to fail while the process runs, by a few bytes of shared memory (shim.py).
  *
  * FAULTS_FOLDER    the folder, as an absolute path without a slash at its end
  * FAULTS_JOURNAL   the journal, which is appended to (journal.py reads it)
  * FAULTS_CONTROL   a file of sizeof(struct control) bytes
+ * FAULTS_PROCESS   of several processes, the number of this one: 0 for the first
  *
  * Not seen: what is written through mapped memory (SQLite's -shm files, which no crash outlives),
  * and system calls that are made without the C library. The tests notice either: an answer that the
@@ -23,6 +24,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,13 +54,14 @@ struct control {
     char name[108];      /* of the file; empty: any */
 };
 
-#define FDS 65536
+#define FDS 65536 /* of a process; the journal numbers those of the next one behind them */
 #define SHORT (-1)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *folder;
 static size_t folder_length;
 static int journal = -1;
+static int first_fd; /* what the journal adds to a descriptor of this process */
 static volatile struct control *control;
 static char *paths[FDS]; /* relative to the folder, of what is open in it */
 
@@ -92,9 +95,11 @@ REAL(int, close, int)
 __attribute__((constructor)) static void begin(void)
 {
     const char *journal_path = getenv("FAULTS_JOURNAL"), *control_path = getenv("FAULTS_CONTROL");
+    const char *process = getenv("FAULTS_PROCESS");
     folder = getenv("FAULTS_FOLDER");
-    if (folder == NULL || journal_path == NULL || control_path == NULL)
+    if (folder == NULL || journal_path == NULL || control_path == NULL || process == NULL)
         abort();
+    first_fd = atoi(process) * FDS;
     folder_length = strlen(folder);
     journal = real_open()(journal_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     int shared = real_open()(control_path, O_RDWR | O_CLOEXEC);
@@ -104,6 +109,22 @@ __attribute__((constructor)) static void begin(void)
     if (control == MAP_FAILED)
         abort();
     real_close()(shared);
+}
+
+/* What is done inside is done, and told, before anything that another thread or process does. */
+static void enter(void)
+{
+    pthread_mutex_lock(&lock);
+    if (flock(journal, LOCK_EX) != 0)
+        abort();
+}
+
+static void leave(void)
+{
+    int saved = errno;
+    flock(journal, LOCK_UN);
+    pthread_mutex_unlock(&lock);
+    errno = saved;
 }
 
 /* Inside the folder: what is behind its path, "" for itself. Else NULL. */
@@ -136,8 +157,8 @@ static void append(enum kind kind, int flags, int fd, int result, int64_t offset
         all[2 + part] = data[part];
         data_length += data[part].iov_len;
     }
-    struct record record = {(uint8_t)kind, (uint8_t)flags, (uint16_t)path_length, fd, result, offset,
-                            (uint32_t)data_length};
+    struct record record = {(uint8_t)kind, (uint8_t)flags, (uint16_t)path_length,
+                            fd < 0 ? fd : first_fd + fd, result, offset, (uint32_t)data_length};
     all[0] = (struct iovec){&record, sizeof record};
     all[1] = (struct iovec){(void *)path, path_length};
     if (real_writev()(journal, all, 2 + parts) != (ssize_t)(sizeof record + path_length + data_length))
@@ -166,7 +187,7 @@ static int fault(enum call call, const char *path)
 
 static int fail(int error)
 {
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = error;
     return -1;
 }
@@ -175,7 +196,7 @@ static int fail(int error)
 
 static int open_inside(const char *path, const char *found, int flags, mode_t mode)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     int error = fault(FAIL_OPEN, found);
     if (error > 0)
         return fail(error);
@@ -190,7 +211,7 @@ static int open_inside(const char *path, const char *found, int flags, mode_t mo
         append(OPEN, (was_there ? 0 : CREATED) | (flags & O_TRUNC ? TRUNCATED : 0), fd, 0, 0, found,
                NULL, 0);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return fd;
 }
@@ -247,12 +268,12 @@ int close(int fd)
 {
     if (path_of(fd) == NULL)
         return real_close()(fd);
-    pthread_mutex_lock(&lock);
+    enter();
     free(paths[fd]);
     paths[fd] = NULL;
     append(CLOSE, 0, fd, 0, 0, NULL, NULL, 0);
     int result = real_close()(fd);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -261,7 +282,7 @@ int unlink(const char *path)
     const char *found = inside(path);
     if (found == NULL)
         return real_unlink()(path);
-    pthread_mutex_lock(&lock);
+    enter();
     int error = fault(FAIL_UNLINK, found);
     if (error > 0)
         return fail(error);
@@ -269,7 +290,7 @@ int unlink(const char *path)
     int saved = errno;
     if (result == 0)
         append(UNLINK, 0, -1, 0, 0, found, NULL, 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return result;
 }
@@ -279,13 +300,13 @@ int rename(const char *from, const char *to)
     const char *found = inside(from), *becomes = inside(to);
     if (found == NULL || becomes == NULL)
         return real_rename()(from, to);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = real_rename()(from, to);
     int saved = errno;
     struct iovec name = {(void *)becomes, strlen(becomes)};
     if (result == 0)
         append(RENAME, 0, -1, 0, 0, found, &name, 1);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return result;
 }
@@ -295,12 +316,12 @@ int mkdir(const char *path, mode_t mode)
     const char *found = inside(path);
     if (found == NULL)
         return real_mkdir()(path, mode);
-    pthread_mutex_lock(&lock);
+    enter();
     int result = real_mkdir()(path, mode);
     int saved = errno;
     if (result == 0)
         append(MKDIR, 0, -1, 0, 0, found, NULL, 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return result;
 }
@@ -309,7 +330,7 @@ int mkdir(const char *path, mode_t mode)
 
 static ssize_t write_inside(int fd, const void *bytes, size_t length, off_t offset)
 {
-    pthread_mutex_lock(&lock);
+    enter();
     int error = fault(FAIL_WRITE, paths[fd]);
     if (error > 0)
         return fail(error);
@@ -321,7 +342,7 @@ static ssize_t write_inside(int fd, const void *bytes, size_t length, off_t offs
         struct iovec data = {(void *)bytes, (size_t)written};
         append(WRITE, 0, fd, 0, offset, NULL, &data, 1);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return written;
 }
@@ -356,9 +377,9 @@ static void tell_answer(int fd, const struct iovec *data, int parts)
     int is_http = parts > 0 && data[0].iov_len >= 5 && memcmp(data[0].iov_base, "HTTP/", 5) == 0;
     if (journal < 0 || (!is_http && fd != STDOUT_FILENO))
         return;
-    pthread_mutex_lock(&lock);
+    enter();
     append(ANSWER, 0, fd, 0, 0, NULL, data, parts);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 ssize_t write(int fd, const void *bytes, size_t length)
@@ -399,7 +420,7 @@ int ftruncate(int fd, off_t length)
 {
     if (path_of(fd) == NULL)
         return real_ftruncate()(fd, length);
-    pthread_mutex_lock(&lock);
+    enter();
     int error = fault(FAIL_TRUNCATE, paths[fd]);
     if (error > 0)
         return fail(error);
@@ -407,7 +428,7 @@ int ftruncate(int fd, off_t length)
     int saved = errno;
     if (result == 0)
         append(TRUNCATE, 0, fd, 0, length, NULL, NULL, 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     errno = saved;
     return result;
 }
@@ -420,17 +441,17 @@ int ftruncate64(int fd, off64_t length)
 /* The other threads go on while one waits for the disk, as they do without a shim. */
 static int sync_inside(int fd, int (*sync)(int))
 {
-    pthread_mutex_lock(&lock);
+    enter();
     append(SYNC_BEGIN, 0, fd, 0, 0, NULL, NULL, 0);
     int error = fault(FAIL_SYNC, paths[fd]);
-    pthread_mutex_unlock(&lock);
+    leave();
     if (error <= 0 && sync(fd) != 0)
         error = errno;
-    pthread_mutex_lock(&lock);
+    enter();
     append(SYNC_END, 0, fd, error > 0 ? error : 0, 0, NULL, NULL, 0);
     if (error > 0)
         return fail(error);
-    pthread_mutex_unlock(&lock);
+    leave();
     return 0;
 }
 

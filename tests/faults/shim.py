@@ -52,7 +52,7 @@ def build(folder: Path) -> Path:
 
 
 class Shim:
-    """What one process does in `disk`, and what of it fails."""
+    """What processes do in `disk`, and what of it fails."""
 
     def __init__(self, library: Path, folder: Path) -> None:
         """`folder` gets the journal and, if it is not there, `disk`."""
@@ -65,14 +65,14 @@ class Shim:
         with self._control.open("r+b") as file:
             self._shared = mmap.mmap(file.fileno(), CONTROL.size)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes a process run under it."""
+    def environment(self, process: int = 0) -> dict[str, str]:
+        """What makes a process run under it; `process` is its number, where there are several."""
         return {
             "LD_PRELOAD": str(self._library),
             "FAULTS_FOLDER": str(self.disk),
             "FAULTS_JOURNAL": str(self.journal),
             "FAULTS_CONTROL": str(self._control),
+            "FAULTS_PROCESS": str(process),
         }
 
     @contextmanager

@@ -84,7 +84,8 @@ def _judge(recording: Recording, place: Path, seed: int) -> Result:
     if recording.import_file is not None and seed % 2:
         # Who finds an import interrupted runs it again; then all of it must be there.
         import_file(recording.import_file, {"DATABASE_URL": f"sqlite:///{database}"})
-        promise = promise._replace(acknowledged=list(promise.sent))
+        acknowledged = dict.fromkeys([*promise.acknowledged, *recording.imported])
+        promise = promise._replace(acknowledged=list(acknowledged))
     verdict = recover(place, database, promise, recording.source)
     lucks = ", ".join(luck.name.lower() for luck in crash.lucks)
     return Result(
