@@ -10,6 +10,7 @@ import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from service import signature
 from service.errors import InvalidMessage, InvalidParameter
 from service.routes.messages import decode_cursor, encode_cursor, parse_query
 from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
-from service.store import postgres_index, sqlite_index
+from service.store import postgres_index, postgres_reads, sqlite_index, sqlite_reads
+from service.store.plans import FEW_MESSAGES, READS_IN_A_ROW
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
 from tests.kinds import STORES, empty_database
 from tests.model import Model, show, show_stats
@@ -78,6 +80,9 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
     groups = data.draw(deliveries(messages), label="deliveries")
     asked = data.draw(st.lists(questions(messages), min_size=1, max_size=4), label="questions")
     indexed = data.draw(st.integers(0, len(groups)), label="groups in the index at once")
+    # Which way to the messages is the shortest: among so few, every way has its turn.
+    few = data.draw(st.sampled_from([0, 2, FEW_MESSAGES]), label="few messages")
+    in_a_row = data.draw(st.sampled_from([1, READS_IN_A_ROW]), label="reads in a row")
     model = Model.of(each.row() for each in messages)
 
     async def check(service: Service) -> None:
@@ -90,7 +95,11 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
             await check_a_walk_by_cursor(partial(get, service), model, question)
             await check_a_walk_by_offset(partial(get, service), model, question)
 
-    with_service(kind, check)
+    with ExitStack() as stack:
+        for reads in (sqlite_reads, postgres_reads):
+            stack.enter_context(patch.object(reads, "FEW_MESSAGES", few))
+            stack.enter_context(patch.object(reads, "READS_IN_A_ROW", in_a_row))
+        with_service(kind, check)
 
 
 @on_each_database

@@ -20,7 +20,7 @@ import pytest
 
 from service.schemas import Message
 from service.store import postgres, postgres_reads, sqlite_reads
-from service.store.plans import FEW_MESSAGES
+from service.store.plans import FEW_MESSAGES, READS_IN_A_ROW
 from service.store.port import Outcome, Store
 from service.store.postgres import PostgresStore
 from service.store.queries import sql_folder
@@ -82,6 +82,7 @@ class SqliteDatabase:
 
     indexing = Indexing.ALONE
     few_messages = FEW_MESSAGES
+    reads_in_a_row = READS_IN_A_ROW
 
     def __init__(self, folder: Path, stack: ExitStack | None = None) -> None:
         self.path = folder / "store.db"
@@ -96,7 +97,10 @@ class SqliteDatabase:
         steer(store, self.indexing)
         await store.open()
         try:
-            with patch.object(sqlite_reads, "FEW_MESSAGES", self.few_messages):
+            with (
+                patch.object(sqlite_reads, "FEW_MESSAGES", self.few_messages),
+                patch.object(sqlite_reads, "READS_IN_A_ROW", self.reads_in_a_row),
+            ):
                 yield store
         finally:
             await store.close()
@@ -151,9 +155,10 @@ class SqliteIndexed(SqliteDatabase):
 
 
 class SqliteCommonTexts(SqliteIndexed):
-    """Every text is taken for one that many messages have."""
+    """Every text is taken for one that many messages have, and for costly to look for."""
 
     few_messages = 0
+    reads_in_a_row = 1
 
 
 class PostgresDatabase:
@@ -161,6 +166,7 @@ class PostgresDatabase:
 
     indexing = Indexing.ALONE
     few_messages = FEW_MESSAGES
+    reads_in_a_row = READS_IN_A_ROW
     has_trigrams = False
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -175,7 +181,10 @@ class PostgresDatabase:
         steer(store, self.indexing)
         await store.open()
         try:
-            with patch.object(postgres_reads, "FEW_MESSAGES", self.few_messages):
+            with (
+                patch.object(postgres_reads, "FEW_MESSAGES", self.few_messages),
+                patch.object(postgres_reads, "READS_IN_A_ROW", self.reads_in_a_row),
+            ):
                 yield store
         finally:
             await store.close()
@@ -220,10 +229,11 @@ class PostgresMixed(PostgresDatabase):
 
 
 class PostgresCommonTexts(PostgresDatabase):
-    """All is in the index, and every text is taken for one that many messages have."""
+    """All is in the index; every text is taken for one that many have, and for costly to find."""
 
     indexing = Indexing.AFTER
     few_messages = 0
+    reads_in_a_row = 1
     has_trigrams = True
 
 
