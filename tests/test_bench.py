@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from service import signature
@@ -385,9 +386,13 @@ def test_a_part_that_is_measured_again_says_so() -> None:
     report.replace_part("reads", later)
     assert (report.reads, report.built) == (later.reads, later.built)
     assert report.senders
-    source = postgres_tables.summary(report)
-    assert "Measured again, `--parts reads`: " in source
-    assert "commit abc1234." in source
+    written = postgres_tables.summary(report)
+    assert "Measured again, `--parts reads`: 2026-11-23, commit abc1234." in written
+    whole = a_whole_report()
+    whole.replace_part("growth", msgspec.structs.replace(a_report(), commit="def5678"))
+    assert whole.growth is None
+    assert whole.throughput
+    assert "Measured again, `--parts growth`: 2026-11-23, commit def5678." in tables.summary(whole)
 
 
 def test_the_senders_are_one_or_different_in_messages_that_all_differ(

@@ -26,6 +26,7 @@ from tests.bench.targets import STORING
 from tests.bench.watch import Watch
 
 POSTGRES = "postgres"
+RESULTS_FILE = "results.json"
 
 WORDS = """\
   quick     a look at all of it, up to 100,000 messages, in two minutes (the default)
@@ -42,6 +43,8 @@ class Arguments(NamedTuple):
     word: str
     plan: Plan
     folder: Path
+    publishes_parts: bool = False
+    """Put the plan's parts in place of those that are published."""
 
 
 def main() -> None:
@@ -51,12 +54,18 @@ def main() -> None:
         return
     arguments = _arguments()
     if arguments.word == "publish":
-        report = load(arguments.folder / "results.json")
+        report = load(arguments.folder / RESULTS_FILE)
     else:
         find_wrk()
         sweep()
         report = _measure(arguments)
     write(report, arguments.folder)
+    if arguments.publishes_parts:
+        published = load(PUBLISHED / RESULTS_FILE)
+        for part in arguments.plan.parts:
+            published.replace_part(part, report)
+        write(published, PUBLISHED)
+        fill_pages(published)
     if arguments.folder == PUBLISHED:
         fill_pages(report)
     if arguments.word == "publish":
@@ -65,7 +74,7 @@ def main() -> None:
 
 def write(report: Report, folder: Path) -> None:
     """Write JSON, table and plots into `folder`, and print the table."""
-    save(report, folder / "results.json")
+    save(report, folder / RESULTS_FILE)
     text = render(report)
     (folder / "results.md").write_text(text, "utf-8")
     for file in draw(report, folder):
@@ -83,6 +92,9 @@ def _arguments() -> Arguments:
     )
     parser.add_argument("word", nargs="?", default="quick", choices=[*PLANS, "publish", POSTGRES])
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these")
+    parser.add_argument(
+        "--publish", action="store_true", help="put --parts of full in place of the published ones"
+    )
     parser.add_argument("--sizes", nargs="+", type=int, help="messages in a database")
     parser.add_argument("--connections", nargs="+", type=int, help="of wrk")
     parser.add_argument("--seconds", type=int, help="length of a run of wrk")
@@ -93,7 +105,7 @@ def _arguments() -> Arguments:
         help="of the results: data/bench/WORD, or docs/bench for a whole full",
     )
     given = vars(parser.parse_args())
-    word, folder = given.pop("word"), given.pop("folder")
+    word, folder, publishes = (given.pop(name) for name in ("word", "folder", "publish"))
     if word == "publish":
         return Arguments(word, PLANS["full"], folder or PUBLISHED)
     changes: dict[str, Any] = {
@@ -101,9 +113,11 @@ def _arguments() -> Arguments:
         for name, value in given.items()
         if value is not None
     }
+    if publishes and (word != "full" or [*changes] != ["parts"]):
+        parser.error("--publish goes with full and --parts; a whole full is published anyway")
     is_whole = word == "full" and not changes
     folder = folder or (PUBLISHED if is_whole else FOLDER / word)
-    return Arguments(word, PLANS[word]._replace(**changes), folder)
+    return Arguments(word, PLANS[word]._replace(**changes), folder, publishes)
 
 
 def _measure(arguments: Arguments) -> Report:

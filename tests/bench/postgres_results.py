@@ -1,10 +1,11 @@
 """What `just bench postgres` found, as it is written to postgres.json."""
 
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from tests.bench.results import Read, Spread, write
+from tests.bench.results import Measured, Read, Spread, write
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 
@@ -34,37 +35,24 @@ class Built(msgspec.Struct, frozen=True):
     build_seconds: float
 
 
-class PostgresReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+class PostgresReport(Measured):
     """All of it. Runs of one list were made in turns: those of one number belong together."""
 
-    command: str
-    began_at: str
-    seconds: float
-    machine: dict[str, str]
-    versions: dict[str, str]
     settings: dict[str, str]
     """PostgreSQL's, where they are not as it comes."""
-    commit: str
-    load_average: list[float]
-    sync_us: Spread
-    run_seconds: int
-    ingest: list[Rate] = []
-    batches: list[Rate] = []
-    workers: list[Rate] = []
-    senders: list[Rate] = []
+    ingest: list[Rate] = msgspec.field(default_factory=list)
+    batches: list[Rate] = msgspec.field(default_factory=list)
+    workers: list[Rate] = msgspec.field(default_factory=list)
+    senders: list[Rate] = msgspec.field(default_factory=list)
     built: Built | None = None
-    reads: list[Read] = []
+    reads: list[Read] = msgspec.field(default_factory=list)
     """`beside` is the database: SQLITE or POSTGRES."""
 
-    measured_again: dict[str, str] = {}
-    """By part that was measured later than the rest: when, and the commit."""
-
-    def replace_part(self, part: str, later: "PostgresReport") -> None:
-        """Put one part of a later report in place of this one's."""
-        setattr(self, part, getattr(later, part))
+    def replace_part(self, part: str, later: Self) -> None:
+        """See `Measured.replace_part`; with its reads goes what is said of the database."""
+        super().replace_part(part, later)
         if part == "reads":
             self.built = later.built
-        self.measured_again[part] = f"{later.began_at[:10]}, commit {later.commit}"
 
 
 def save(report: PostgresReport, file: Path) -> None:

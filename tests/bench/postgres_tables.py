@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from tests.bench.postgres_plan import COMMIT_SECONDS, CONNECTIONS, INSTANCES
 from tests.bench.postgres_requests import DIFFERENT, ONE, ZIPF
 from tests.bench.postgres_results import POSTGRES, SQLITE, PostgresReport, Rate
-from tests.bench.quiet import QUIET_LOAD
 from tests.bench.reads import BARS
 from tests.bench.results import Read, Spread
-from tests.bench.tables import KEPT, number, spread, table
+from tests.bench.tables import KEPT, conditions, number, source, spread, table
 
 UNMEASURED = "Not measured yet.\n"
 
@@ -60,7 +59,7 @@ def render_blocks(report: PostgresReport | None) -> dict[str, str]:
         "workers": workers,
         "senders": senders,
         "reads": reads,
-        "conditions": conditions,
+        "conditions": _conditions,
     }
     return {name: (make(report) if report else "") or UNMEASURED for name, make in makers.items()}
 
@@ -68,7 +67,7 @@ def render_blocks(report: PostgresReport | None) -> dict[str, str]:
 def summary(report: PostgresReport) -> str:
     """The ratios that are held to a bar."""
     rows = [*_ratios(report), *_summary_of_reads(report)]
-    return table(["what", "measured", "bar", "kept"], rows) + f"\n{_source(report)}\n"
+    return table(["what", "measured", "bar", "kept"], rows) + f"\n{source(report)}\n"
 
 
 def _ratios(report: PostgresReport) -> Iterable[Sequence[str]]:
@@ -101,20 +100,6 @@ def _summary_of_reads(report: PostgresReport) -> Iterable[Sequence[str]]:
         bar = f"{len(pairs)} of {len(pairs)}"
         is_kept = KEPT if len(kept) == len(pairs) else "**no**"
         yield f"{words} p50 and p99", f"{len(kept)} of {len(pairs)}", bar, is_kept
-
-
-def _source(report: PostgresReport) -> str:
-    processor, cores = report.machine["processor"], report.machine["cores"]
-    busy = report.load_average[0]
-    warning = f"; **on a busy machine** (load average {busy:.1f})" if busy > QUIET_LOAD else ""
-    again = "".join(
-        f" Measured again, `--parts {part}`: {when}."
-        for part, when in report.measured_again.items()
-    )
-    return (
-        f"`{report.command}` on {report.began_at[:10]}, {processor} with {cores} cores,"
-        f" commit {report.commit}{warning}. Median (least to most) of the rounds.{again}"
-    )
 
 
 def ingest(report: PostgresReport) -> str:
@@ -205,16 +190,6 @@ def read_verdict(sqlite: Read, postgres: Read) -> str:
     return f"**no**: {', '.join(slow)}" if slow else KEPT
 
 
-def conditions(report: PostgresReport) -> str:
-    """Where, when and with what."""
-    rows = {
-        "command": f"`{report.command}`, {report.seconds / 60:.1f} minutes",
-        "when": report.began_at,
-        "commit": report.commit,
-        **report.machine,
-        "4 KiB and fdatasync, µs": spread(report.sync_us),
-        "load average before, after": ", ".join(f"{load:.1f}" for load in report.load_average),
-        "PostgreSQL's settings": ", ".join(f"{k} = {v}" for k, v in report.settings.items()),
-        **report.versions,
-    }
-    return table(["condition", ""], rows.items())
+def _conditions(report: PostgresReport) -> str:
+    settings = ", ".join(f"{name} = {value}" for name, value in report.settings.items())
+    return conditions(report, **{"PostgreSQL's settings": settings})

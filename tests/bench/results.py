@@ -5,6 +5,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -154,8 +155,8 @@ class Growth(msgspec.Struct, frozen=True):
     beside: list[Beside]
 
 
-class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """All of it."""
+class Measured(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where, when and with what a report was measured; its parts are further fields."""
 
     command: str
     began_at: str
@@ -168,6 +169,18 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
     sync_us: Spread
     """One append of 4 KiB and its fdatasync, where the databases are."""
     run_seconds: int
+    measured_again: dict[str, str] = {}
+    """By part that was measured later than the rest: when, and the commit."""
+
+    def replace_part(self, part: str, later: Self) -> None:
+        """Put one part of a later report in place of this one's."""
+        setattr(self, part, getattr(later, part))
+        self.measured_again[part] = f"{later.began_at[:10]}, commit {later.commit}"
+
+
+class Report(Measured):
+    """All that `just bench full` finds."""
+
     ceiling: Ceiling | None = None
     throughput: list[Load] = []
     refused: list[Refused] = []

@@ -6,7 +6,7 @@ from tests.bench.growth import EMPTY, NO_STORAGE, name_of
 from tests.bench.plan import PEAK_CONNECTIONS
 from tests.bench.quiet import QUIET_LOAD
 from tests.bench.reads import BARS, PAGE_MS, SLOW, Bar
-from tests.bench.results import Beside, Growth, Ingest, Load, Read, Report, Spread
+from tests.bench.results import Beside, Growth, Ingest, Load, Measured, Read, Report, Spread
 from tests.bench.targets import TARGETS
 
 TITLES = {
@@ -53,7 +53,7 @@ def render_blocks(report: Report) -> dict[str, str]:
     }
 
 
-def conditions(report: Report) -> str:
+def conditions(report: Measured, **more: str) -> str:
     """Where, when and with what."""
     rows = {
         "command": f"`{report.command}`, {report.seconds / 60:.1f} minutes",
@@ -62,6 +62,7 @@ def conditions(report: Report) -> str:
         **report.machine,
         "4 KiB and fdatasync, µs": spread(report.sync_us),
         "load average before, after": ", ".join(f"{load:.1f}" for load in report.load_average),
+        **more,
         **report.versions,
     }
     return table(["condition", ""], rows.items())
@@ -70,17 +71,22 @@ def conditions(report: Report) -> str:
 def summary(report: Report) -> str:
     """The figures that are asked for first."""
     rows = [*_summary_of_load(report), *_summary_of_ceiling(report), *_summary_of_growth(report)]
-    return table(["what", "measured"], rows) + f"\n{_source(report)}\n"
+    return table(["what", "measured"], rows) + f"\n{source(report)}\n"
 
 
-def _source(report: Report) -> str:
-    """Command, date, machine and commit, and whether something else was running."""
+def source(report: Measured) -> str:
+    """Command, date, machine and commit, whether something else was running, and what is newer."""
     processor, cores = report.machine["processor"], report.machine["cores"]
     busy = report.load_average[0]
     warning = f"; **on a busy machine** (load average {busy:.1f})" if busy > QUIET_LOAD else ""
+    again = "".join(
+        f" Measured again, `--parts {part}`: {when}."
+        for part, when in report.measured_again.items()
+    )
     return (
         f"`{report.command}` on {report.began_at[:10]}, {processor} with {cores} cores,"
         f" commit {report.commit}{warning}. Median (least to most) where there were several runs."
+        f"{again}"
     )
 
 
