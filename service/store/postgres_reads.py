@@ -87,9 +87,10 @@ class Reads:
         if self._finds_text:
             sizes["by_text"] = await self._up_to_few("estimate_text")
         elif chosen.q_folded:
-            sizes["by_ts"] = total = await self._one("read_totals")
-            if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
-                sizes["by_ts"] = await self._one("count_by_ts", {"q": ""})
+            total = await self._one("read_totals")
+            if not sizes:  # by_ts is for a filter without a number
+                has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
+                sizes["by_ts"] = await self._one("count_by_ts", {"q": ""}) if has_range else total
             sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
 

@@ -88,9 +88,10 @@ class Reads:
         if self._parameters["match"]:
             sizes["by_text"] = self._up_to_few(queries.estimate_text)
         elif chosen.q_folded:
-            sizes["by_ts"] = total = self._one(queries.read_totals)
-            if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
-                sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""})
+            total = self._one(queries.read_totals)
+            if not sizes:  # by_ts is for a filter without a number
+                has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
+                sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""}) if has_range else total
             sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
 

@@ -241,6 +241,23 @@ async def test_a_part_of_a_text_is_found_whatever_its_case(
                 assert (text in {each.text for each in rows}) == (name in FOUND)
 
 
+@pytest.mark.parametrize("q_folded", ["o", "one"])
+async def test_a_search_in_a_short_range_keeps_to_its_numbers(store: Store, q_folded: str) -> None:
+    """The range has fewer messages than the sender, and not all of them are the sender's."""
+    sent = [
+        message(f"{number:03}", from_msisdn=(ANNA, BEN)[number % 2], ts=NOON + number, text="One")
+        for number in range(200)
+    ]
+    await store.insert(sent)
+    model = Model.of(row(each) for each in sent)
+    numbers = itertools.product((None, ANNA), (None, sent[0].to_msisdn))
+    for from_msisdn, to_msisdn in numbers:
+        chosen = Filter(from_msisdn, to_msisdn, NOON + 10, NOON + 13, q_folded)
+        expected = model.matching(chosen)
+        assert await store.page(chosen, None, 0, 1_000) == expected
+        assert await store.page_and_count(chosen, None, 0, 1_000) == (expected, len(expected))
+
+
 def search_from_all_sides(q_folded: str) -> list[Filter]:
     """Filters that all messages fit, so that only the text decides; each may take another plan."""
     one = message("")
