@@ -3,9 +3,8 @@
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -29,8 +28,6 @@ from service.store.postgres_index import Indexer
 from service.store.postgres_pool import Pool
 from service.store.postgres_reads import Reads
 from service.store.queries import PostgresQueries, load_queries, sql_folder
-
-T = TypeVar("T")
 
 BATCHES_IN_FLIGHT = 2
 READERS = 4
@@ -162,14 +159,18 @@ class PostgresStore:
     ) -> tuple[list[Row], int]:
         """See `store.port.Store.page_and_count`."""
 
-        async def read(reads: Reads) -> tuple[list[Row], int]:
-            return await reads.page(after, offset, limit), await reads.count()
+        async def read(session: Session) -> tuple[list[Row], int]:
+            return await self._reads(session, chosen).page_and_count(after, offset, limit)
 
-        return await self._read_snapshot(chosen, read)
+        return await self._pool_for(chosen).run(self._timeout_seconds, read)
 
     async def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
-        return await self._read_snapshot(Filter(), Reads.totals)
+
+        async def read(session: Session) -> Totals:
+            return await self._reads(session, Filter()).totals()
+
+        return await self._readers.run(self._timeout_seconds, read)
 
     async def check(self) -> None:
         """See `store.port.Store.check`."""
@@ -201,13 +202,6 @@ class PostgresStore:
 
     def _reads(self, session: Session, chosen: Filter) -> Reads:
         return Reads(session, self._queries, chosen, self._indexer.has_texts)
-
-    async def _read_snapshot(self, chosen: Filter, read: Callable[[Reads], Awaitable[T]]) -> T:
-        async def use(session: Session) -> T:
-            async with session.snapshot():
-                return await read(self._reads(session, chosen))
-
-        return await self._pool_for(chosen).run(self._timeout_seconds, use)
 
     async def _insert_patiently(
         self, session: Session, messages: Sequence[Message]

@@ -1,21 +1,30 @@
-"""Which query answers a read, on PostgreSQL: the choice is that of `sqlite_reads`.
+"""Which query answers a read, on PostgreSQL.
 
-A query is named by the index that it leans on. Its planner does not see that a sender is rare and a
-text is not; the kept counts and a look at the index of texts do.
+A query is named by the index that it leans on. The planner knows which of two numbers has fewer
+messages; it does not know how many have a text: the kept counts do, and the index of texts. As few
+queries as can be, for each is a way to the server and back.
 """
 
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least, page_start
+from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, page_start
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.postgres_connection import Session
 from service.store.queries import PostgresQueries
 
 Parameters = dict[str, Any]
 
+SIDES = {
+    (False, False): "by_ts",
+    (True, False): "by_from",
+    (False, True): "by_to",
+    (True, True): "by_pair",
+}
+"""What serves a filter that names a sender, and a recipient, whatever else it has."""
+
 
 class Reads:
-    """Reads of one filter, in one session: in a snapshot where they must agree."""
+    """Reads of one filter, in one session."""
 
     def __init__(
         self, session: Session, queries: PostgresQueries, chosen: Filter, has_texts: bool
@@ -24,6 +33,7 @@ class Reads:
         self._session = session
         self._queries = queries
         self._chosen = chosen
+        self._side = SIDES[chosen.from_msisdn is not None, chosen.to_msisdn is not None]
         self._finds_text = has_texts and len(chosen.q_folded) >= PART_CHARACTERS
         self._parameters: Parameters = {
             "from_msisdn": chosen.from_msisdn,
@@ -32,70 +42,102 @@ class Reads:
             "until": chosen.until,
             "q": chosen.q_folded,
         }
-        self._sizes: dict[str, int] | None = None
+        self._size: int | None = None
 
     async def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
+        place = self._place(after, offset, limit)
+        found = await self._find_text(place)
+        return await self._page(place) if found is None else found[0]
+
+    async def page_and_count(
+        self, after: Position | None, offset: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """See `store.port.Store.page_and_count`."""
+        place = self._place(after, offset, limit)
+        found = await self._find_text(place)
+        if found is not None:
+            return found
+        async with self._session.snapshot():
+            return await self._page(place), await self._count()
+
+    async def totals(self) -> Totals:
+        """See `store.port.Store.totals`."""
+        rows = await self._fetch("read_totals")
+        messages, senders, first_ts, last_ts, *_ = rows[0]
+        top = [(row[4], row[5]) for row in rows if row[4] is not None]
+        return Totals(messages, senders, first_ts, last_ts, top)
+
+    def _place(self, after: Position | None, offset: int, limit: int) -> Parameters:
         start = page_start(self._chosen, after)
-        parameters = {
+        return {
             "after_ts": start.ts,
             "after_message_id": start.message_id,
             "limit": limit,
             "offset": offset,
         }
-        rows = await self._fetch("page_" + await self._choose_page(), parameters)
-        return [Row(*row) for row in rows]
 
-    async def count(self) -> int:
-        """How many messages the filter has."""
+    async def _find_text(self, place: Parameters) -> tuple[list[Row], int] | None:
+        """The page and the count, by the index of texts; None where another way is shorter."""
+        if not self._finds_text:
+            return None
+        rows = await self._fetch("page_by_text", place | {"candidates_max": await self._few()})
+        count = rows[0][0]
+        if count is None:
+            return None
+        return [Row(*row[1:]) for row in rows if row[1] is not None], count
+
+    async def _page(self, place: Parameters) -> list[Row]:
+        is_scanned = await self._is_scan_shorter() and await self._have_few_the_text()
+        side = "by_scan" if is_scanned else self._side
+        return [Row(*row) for row in await self._fetch("page_" + side, place)]
+
+    async def _count(self) -> int:
         chosen = self._chosen
         if chosen == Filter():
-            return await self._one("read_totals")
-        sizes = await self._measure()
+            return await self._one("total_of_all")
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
-            return sizes["by_from"]
+            return await self._one("total_of_sender")
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
-            return sizes["by_to"]
-        return await self._one("count_" + least(sizes))
+            return await self._one("total_of_recipient")
+        if self._finds_text and await self._few() == FEW_MESSAGES:
+            return await self._one("count_by_text")
+        return await self._one(
+            "count_" + ("by_scan" if await self._is_scan_shorter() else self._side)
+        )
 
-    async def totals(self) -> Totals:
-        """See `store.port.Store.totals`."""
-        ((messages, senders, first_ts, last_ts),) = await self._fetch("read_totals")
-        top = await self._fetch("top_senders")
-        return Totals(messages, senders, first_ts, last_ts, [(row[0], row[1]) for row in top])
+    async def _few(self) -> int:
+        """Of a text that more messages have, its index is not the shortest way to a page."""
+        if self._side == "by_ts":
+            return FEW_MESSAGES
+        return min(FEW_MESSAGES, await self._measure())
 
-    async def _choose_page(self) -> str:
-        sizes = (await self._measure()).copy()
-        if sizes.get("by_text", 0) > FEW_MESSAGES:
-            del sizes["by_text"]
-        if least(sizes) == "by_scan" and await self._up_to_few("estimate_scan") > FEW_MESSAGES:
-            del sizes["by_scan"]
-        return least(sizes)
+    async def _is_scan_shorter(self) -> bool:
+        """Whether to read all messages in the order they lie in is shorter than by their side."""
+        if self._finds_text or not self._chosen.q_folded:
+            return False
+        return await self._one("total_of_all") // READS_IN_A_ROW < await self._measure()
 
-    async def _measure(self) -> dict[str, int]:
-        """By side that can serve the filter: how many messages it would look at."""
-        if self._sizes is None:
-            self._sizes = await self._measure_sides()
-        return self._sizes
+    async def _have_few_the_text(self) -> bool:
+        return await self._one("estimate_scan", {"limit": FEW_MESSAGES + 1}) <= FEW_MESSAGES
 
-    async def _measure_sides(self) -> dict[str, int]:
-        chosen, sizes = self._chosen, {}
+    async def _measure(self) -> int:
+        """How many messages the side of the filter would look at."""
+        if self._size is None:
+            self._size = await self._measure_side()
+        return self._size
+
+    async def _measure_side(self) -> int:
+        chosen, sizes = self._chosen, []
         if chosen.from_msisdn is not None:
-            sizes["by_from"] = await self._one("total_of_sender")
+            sizes.append(await self._one("total_of_sender"))
         if chosen.to_msisdn is not None:
-            sizes["by_to"] = await self._one("total_of_recipient")
-        if self._finds_text:
-            sizes["by_text"] = await self._up_to_few("estimate_text")
-        elif chosen.q_folded:
-            total = await self._one("read_totals")
-            if not sizes:  # by_ts is for a filter without a number
-                has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
-                sizes["by_ts"] = await self._one("count_by_ts", {"q": ""}) if has_range else total
-            sizes["by_scan"] = total // READS_IN_A_ROW
-        return sizes
-
-    async def _up_to_few(self, query: str) -> int:
-        return await self._one(query, {"limit": FEW_MESSAGES + 1})
+            sizes.append(await self._one("total_of_recipient"))
+        if sizes:
+            return min(sizes)
+        if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
+            return await self._one("count_by_ts", {"q": ""})
+        return await self._one("total_of_all")
 
     async def _one(self, query: str, more: Parameters | None = None) -> int:
         rows = await self._fetch(query, more)

@@ -22,7 +22,6 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     count_by_ts: str
     create_migrations: str
     estimate_scan: str
-    estimate_text: str
     find_messages: str
     insert_messages: str
     list_migrations: str
@@ -34,7 +33,6 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     read_connection: str
     read_totals: str
     record_migration: str
-    top_senders: str
     total_of_recipient: str
     total_of_sender: str
     write_probe: str
@@ -50,6 +48,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     checkpoint: str
     create_slice: str
     empty_slice: str
+    estimate_text: str
     fill_slice: str
     index_by_from: str
     index_by_text: str
@@ -65,19 +64,23 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     read_last_seq: str
     read_message_id: str
     record_indexed: str
+    top_senders: str
 
 
 class PostgresQueries(Queries, frozen=True, kw_only=True):
     """All of `sql/postgres/queries/`: counts and the index of texts follow by batches."""
 
     count_batches: str
+    count_by_pair: str
     index_texts: str
     insert_migration_lock: str
     lock_migrations: str
     lock_totals: str
     measure_tail: str
+    page_by_pair: str
     read_server: str
     read_size: str
+    total_of_all: str
 
 
 def sql_folder(dialect: str) -> Path:

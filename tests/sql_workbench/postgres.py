@@ -44,6 +44,7 @@ SAMPLES: dict[str, Any] = {
     "after_message_id": "",
     "until": NOON + timedelta(minutes=5),
     "q": "number 1234",
+    "candidates_max": 10_000,
     "limit": 50,
     "offset": 0,
     "number": 0,
@@ -54,8 +55,8 @@ SAMPLES: dict[str, Any] = {
 """The value of each parameter that is not an array; of an array, the one without an element."""
 
 FILTERS = {
-    "from_msisdn": ("_by_from", "_of_sender"),
-    "to_msisdn": ("_by_to", "_of_recipient"),
+    "from_msisdn": ("_by_from", "_by_pair", "_of_sender"),
+    "to_msisdn": ("_by_to", "_by_pair", "_of_recipient"),
 }
 """The queries that can't do without these."""
 
@@ -213,7 +214,9 @@ def sample(query: str, parameter: str) -> Any:
     """What a query is given: no filter that it can do without, so that its own index serves."""
     if parameter in FILTERS and not query.endswith(FILTERS[parameter]):
         return None
-    is_narrow = query in ("count_by_from", "count_by_to", "count_by_ts")
+    if parameter == "q" and query.endswith("_by_pair"):
+        return ""
+    is_narrow = query in ("count_by_from", "count_by_to", "count_by_pair", "count_by_ts")
     return SAMPLES[parameter] if is_narrow else ALWAYS.get(parameter, SAMPLES[parameter])
 
 

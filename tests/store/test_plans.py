@@ -108,7 +108,16 @@ def test_a_page_comes_out_of_its_index_in_order(described_postgres: Described, s
     assert "Sort" not in plan
 
 
-@pytest.mark.parametrize("name", ["page_by_text", "count_by_text", "estimate_text"])
+@pytest.mark.parametrize("name", ["page_by_pair", "count_by_pair"])
+def test_what_is_between_two_numbers_is_found_in_an_index_alone(
+    described_postgres: Described, name: str
+) -> None:
+    plan = plan_of(described_postgres, name)
+    assert "Index Only Scan using by_from on messages" in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("name", ["page_by_text", "count_by_text"])
 def test_a_text_is_found_by_its_parts(described_postgres: Described, name: str) -> None:
     plan = plan_of(described_postgres, name)
     assert "Bitmap Index Scan on by_text" in plan

@@ -1,7 +1,6 @@
 -- A page of one recipient's messages, in their order.
 --
 -- Parameters: :to_msisdn
---             :from_msisdn  NULL for any
 --             :after_ts, :after_message_id   the page begins behind this place in the order;
 --                           since an instant is (that instant, '')
 --             :until        ts before this
@@ -9,11 +8,11 @@
 --             :limit, :offset
 -- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index:      by_to
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks
+-- Differs:    SQLite has an index beside the messages, and a tail that it lacks; it takes
+--             :from_msisdn here, too
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE to_msisdn = :to_msisdn
-    AND (CAST(:from_msisdn AS TEXT) IS NULL OR from_msisdn = :from_msisdn)
     AND (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))
     AND ts < :until
     AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)

@@ -53,7 +53,7 @@ def test_a_search_that_is_stopped_is_stopped_on_the_server(
                 status, seconds = Watch(process).ask(SEARCH)[SEARCH]
                 assert status == 503
                 assert TIMEOUT_SECONDS <= seconds < TIMEOUT_SECONDS + 0.5
-            wait_until(lambda: not active(durable_server, database, "estimate_text"))
+            wait_until(lambda: not active(durable_server, database, "page_by_text"))
         status, seconds = Watch(process).ask(SEARCH)[SEARCH]
         assert status == 200
         assert seconds < TIMEOUT_SECONDS

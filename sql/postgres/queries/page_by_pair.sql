@@ -1,0 +1,26 @@
+-- A page of what one sender sent to one recipient, in their order. All that is between the two numbers
+-- is found in an index alone; only the messages of the page are read.
+--
+-- Parameters: :from_msisdn, :to_msisdn
+--             :after_ts, :after_message_id   the page begins behind this place in the order;
+--                           since an instant is (that instant, '')
+--             :until        ts before this
+--             :q            part of the text, folded; '' for any
+--             :limit, :offset
+-- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index:      by_from, or that of recipients: the planner knows which number has fewer; the primary key
+--             of messages for the page
+WITH page AS (
+    SELECT message_id, ts
+    FROM messages
+    WHERE from_msisdn = :from_msisdn
+        AND to_msisdn = :to_msisdn
+        AND (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))
+        AND ts < :until
+        AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)
+    ORDER BY ts, message_id
+    LIMIT CAST(:limit AS BIGINT) OFFSET CAST(:offset AS BIGINT)
+)
+SELECT message_id, from_msisdn, to_msisdn, messages.ts, text
+FROM page JOIN messages USING (message_id)
+ORDER BY page.ts, message_id;

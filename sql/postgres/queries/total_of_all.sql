@@ -1,0 +1,10 @@
+-- How many messages there are: the kept count, and the batches that it lacks.
+--
+-- Parameters: none
+-- Rows:       one: message_count
+-- Index:      the primary key of totals, which has one row
+SELECT
+    message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM uncounted), 0)
+        AS message_count
+FROM totals
+WHERE id = 1;

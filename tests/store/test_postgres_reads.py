@@ -1,0 +1,108 @@
+"""Which statements a read takes on PostgreSQL: each is a way to the server and back."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from service.store.port import Filter, Store
+from service.store.postgres import PostgresStore
+from service.store.postgres_connection import Session
+from tests.store.messages import NOON, message
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("database", ["postgres-mixed"], indirect=True),
+]
+
+ANNA, BEN = "+4917012345", "+33612345678"
+SENT = [
+    message(f"{number:03}", from_msisdn=ANNA, to_msisdn=BEN, text=f"Number {number}")
+    for number in range(100)
+]
+
+SNAPSHOT = "a transaction"
+
+PAGES = {
+    "all": (Filter(), ["page_by_ts"]),
+    "range": (Filter(since=NOON), ["page_by_ts"]),
+    "from": (Filter(ANNA), ["page_by_from"]),
+    "to": (Filter(None, BEN), ["page_by_to"]),
+    "from and to": (Filter(ANNA, BEN), ["page_by_pair"]),
+    "text": (Filter(q_folded="number 7"), ["page_by_text"]),
+    "text in a range": (Filter(since=NOON, q_folded="number 7"), ["page_by_text"]),
+    "from and text": (Filter(ANNA, q_folded="number 7"), ["total_of_sender", "page_by_text"]),
+    "a text of others": (
+        Filter(BEN, q_folded="number 7"),
+        ["total_of_sender", "page_by_text", "page_by_from"],
+    ),
+}
+"""Of `page`, by filter."""
+
+COUNTS = {
+    "all": (Filter(), [SNAPSHOT, "page_by_ts", "total_of_all"]),
+    "from": (Filter(ANNA), [SNAPSHOT, "page_by_from", "total_of_sender"]),
+    "to": (Filter(None, BEN), [SNAPSHOT, "page_by_to", "total_of_recipient"]),
+    "from and to": (Filter(ANNA, BEN), [SNAPSHOT, "page_by_pair", "count_by_pair"]),
+    "from in a range": (Filter(ANNA, since=NOON), [SNAPSHOT, "page_by_from", "count_by_from"]),
+    "text": (Filter(q_folded="number 7"), ["page_by_text"]),
+    "from and text": (Filter(ANNA, q_folded="number 7"), ["total_of_sender", "page_by_text"]),
+    "a text of others": (
+        Filter(BEN, q_folded="number 7"),
+        ["total_of_sender", "page_by_text", SNAPSHOT, "page_by_from", "count_by_from"],
+    ),
+}
+"""Of `page_and_count`, by filter."""
+
+
+@pytest.fixture
+async def filled(store: Store) -> Store:
+    await store.insert(SENT)
+    await store.index_all()
+    return store
+
+
+@pytest.fixture
+def run(filled: Store) -> Iterator[list[str]]:
+    """The names of the statements that ran since, and where a transaction began."""
+    assert isinstance(filled, PostgresStore)
+    names = {sql: name for name, sql in msgspec.structs.asdict(filled._queries).items()}
+    found: list[str] = []
+    fetch, snapshot = Session.fetch, Session.snapshot
+
+    def note_fetch(session: Session, sql: str, *parameters: Any) -> Any:
+        found.append(names[sql])
+        return fetch(session, sql, *parameters)
+
+    def note_snapshot(session: Session) -> Any:
+        found.append(SNAPSHOT)
+        return snapshot(session)
+
+    with (
+        patch.object(Session, "fetch", note_fetch),
+        patch.object(Session, "snapshot", note_snapshot),
+    ):
+        yield found
+
+
+@pytest.mark.parametrize(("chosen", "expected"), PAGES.values(), ids=[*PAGES])
+async def test_a_page_takes_one_statement_where_there_is_nothing_to_choose(
+    filled: Store, run: list[str], chosen: Filter, expected: list[str]
+) -> None:
+    await filled.page(chosen, None, 0, 10)
+    assert run == expected
+
+
+@pytest.mark.parametrize(("chosen", "expected"), COUNTS.values(), ids=[*COUNTS])
+async def test_a_page_and_its_count_take_one_statement_each_or_one_together(
+    filled: Store, run: list[str], chosen: Filter, expected: list[str]
+) -> None:
+    await filled.page_and_count(chosen, None, 0, 10)
+    assert run == expected
+
+
+async def test_the_totals_take_one_statement(filled: Store, run: list[str]) -> None:
+    await filled.totals()
+    assert run == ["read_totals"]
