@@ -32,11 +32,22 @@ IDLE_SECONDS = 5
 """Who has been idle so long makes room for others, where there is none left."""
 
 BACKLOG_CONNECTIONS = 2048
-ACCEPTS_A_TURN = 64
+
+ACCEPTS_A_TURN = 128
+"""Who comes when there is no room waits for its turn to be told so, behind all who came before:
+half a second where 1,500 connect again at once. Twice as many a turn would halve that, and take a
+tenth of the time from those who are served: a refusal costs a third of what a webhook costs."""
+
 PAUSE_SECONDS = 0.5
-SWEEP_SECONDS = 0.5
+
+SWEEP_SECONDS = 2
+"""How often to look for the idle; with all connections busy, it took 5 % of the time at 0.5 s."""
+
 REPORT_SECONDS = 10
 REQUEST_BYTES = 64 * 1024
+
+MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+"""So that the answer goes in one packet with the end of the connection, where the system can."""
 
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\n"
 
@@ -203,4 +214,5 @@ def _answer_and_close(accepted: socket.socket) -> None:
         REQUEST_ID_HEADER + b": " + fresh_request_id(),
     )
     with accepted, suppress(OSError):
-        accepted.send(REFUSED + b"\r\n".join(fields) + b"\r\n\r\n" + body)
+        accepted.send(REFUSED + b"\r\n".join(fields) + b"\r\n\r\n" + body, MORE_FOLLOWS)
+        accepted.shutdown(socket.SHUT_WR)

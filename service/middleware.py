@@ -62,6 +62,9 @@ class RequestObserver:
         except (Exception, asyncio.CancelledError) as error:
             await _answer_error(error, line, send_with_id)
         finally:
+            # The frames that a raised error remembers hold the scope: leave the garbage collector
+            # no cycle, it seldom runs.
+            scope.pop(REFUSAL, None)
             seconds = time.perf_counter() - started
             self._metrics.observe_request(scope["method"], scope["path"], line.status, seconds)
             line.latency_ms = round(seconds * 1000, 3)

@@ -1,6 +1,7 @@
 """What no flood may do, as far as it can be told without a clock; and the program that measures."""
 
 import asyncio
+import gc
 import signal
 import time
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.asgi import BodyReader
+from service.protocol import HEAD_BYTES_MAX
 from service.store.sqlite import SqliteStore
 from tests.bench.client import Client
 from tests.bench.targets import running as running_target
@@ -121,12 +123,7 @@ async def test_all_who_never_end_are_closed_and_all_who_do_are_served(hasty: Wir
         assert await wire.rest() == b""
     stored = await ids_of(hasty.service)
     assert stored == sorted(f"honest-{number}" for number in range(50))
-    await hasty.leave()
-    for _ in range(1_000):
-        if not metric(hasty, "http_connections"):
-            break
-        await asyncio.sleep(0.01)
-    assert metric(hasty, "http_connections") == 0
+    await leave_all(hasty)
 
 
 def metric(wires: Wires, name: str) -> float | None:
@@ -164,6 +161,64 @@ async def test_large_bodies_under_way_are_bounded_together(
         assert (await ask(second, large[1])).status == 200
         assert results(await wires.service.metrics())["unavailable"] == 2
         assert readers[0]._held_bytes == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET,
+        webhook("stored"),
+        webhook("stored").replace(b"X-Signature: ", b"X-Signature: 0"),
+        post(b"{"),
+        b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /messages?limit=0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /messages?q=hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * HEAD_BYTES_MAX,
+        webhook("late")[:-1],
+        webhook("late")[:20],
+    ],
+)
+async def test_what_is_over_is_forgotten_without_the_garbage_collector(
+    hasty: Wires, request_: bytes
+) -> None:
+    """It seldom runs, lest it looks through thousands of requests under way again and again."""
+
+    async def come_and_go() -> None:
+        wire = await hasty.connect()
+        await ask(wire, request_)
+        await wire.leave()
+
+    await come_and_go()  # what is made once, and kept
+    await leave_all(hasty)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await come_and_go()
+        await leave_all(hasty)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert [kept for kept in gc.garbage if is_of_a_request(kept)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+async def leave_all(wires: Wires) -> None:
+    """Return when no connection is left."""
+    await wires.leave()
+    for _ in range(1_000):
+        if not metric(wires, "http_connections"):
+            break
+        await asyncio.sleep(0.01)
+    assert metric(wires, "http_connections") == 0
+
+
+def is_of_a_request(kept: object) -> bool:
+    return type(kept).__module__.partition(".")[0] in ("service", "uvicorn")
 
 
 # A clock that goes back
