@@ -48,7 +48,9 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     begin_slice: str
     begin_write: str
     checkpoint: str
+    copy_tail: str
     create_slice: str
+    create_tail_copy: str
     empty_slice: str
     fill_slice: str
     index_by_from: str
@@ -65,6 +67,8 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     read_last_seq: str
     read_message_id: str
     record_indexed: str
+    total_of_all: str
+    trim_tail_copy: str
 
 
 class PostgresQueries(Queries, frozen=True, kw_only=True):

@@ -214,10 +214,9 @@ class SqliteStore:
     ) -> T:
         def snapshot(connection: sqlite3.Connection) -> T:
             connection.execute(self._queries.begin_read)
-            try:
-                return read(Reads(connection, self._queries, chosen))
-            finally:
-                connection.rollback()
+            found = read(Reads(connection, self._queries, chosen))
+            connection.commit()  # keeps what was copied of the tail
+            return found
 
         pool = self._searchers if chosen.q_folded else self._readers
         return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)

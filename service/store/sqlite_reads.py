@@ -13,6 +13,9 @@ from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
 
+COPIED_MESSAGES = 50_000
+"""So many of the tail, at most, a connection keeps a copy of: some 5 MB."""
+
 
 class Reads:
     """Reads one snapshot: that of the index first, so that the messages hold all that it has."""
@@ -23,6 +26,7 @@ class Reads:
         self._connection = connection
         self._queries = queries
         self._chosen = chosen
+        indexed_seq = connection.execute(queries.read_indexed).fetchone()[0]
         self._parameters: Parameters = {
             "from_msisdn": chosen.from_msisdn,
             "to_msisdn": chosen.to_msisdn,
@@ -30,11 +34,14 @@ class Reads:
             "until": chosen.until,
             "q": chosen.q_folded,
             "match": match_parts(chosen.q_folded),
-            "indexed_seq": connection.execute(queries.read_indexed).fetchone()[0],
+            "indexed_seq": indexed_seq,
+            "copied_seq": indexed_seq + COPIED_MESSAGES,
         }
+        self._is_tail_copied = False
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
+        self._copy_tail()
         start = page_start(self._chosen, after)
         parameters = self._parameters | {
             "after_ts": start.ts,
@@ -55,9 +62,10 @@ class Reads:
 
     def count(self) -> int:
         """How many messages the filter has."""
+        self._copy_tail()
         chosen, queries = self._chosen, self._queries
         if chosen == Filter():
-            return self._one(queries.read_totals)
+            return self._one(queries.total_of_all)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
             return self._sizes["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
@@ -66,15 +74,29 @@ class Reads:
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
+        self._copy_tail()
         counts = self._connection.execute(self._queries.read_totals, self._parameters).fetchone()
         messages, senders, first_ts, last_ts = counts
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
 
     def look(self) -> None:
-        """Read a row of each file: does it read? What that takes does not grow with the tail."""
+        """Read a row of each file: does it read? Copies nothing: that takes no time."""
         seq = self._parameters["indexed_seq"]
         self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
+
+    def _copy_tail(self) -> None:
+        """Bring the connection's copy of the tail up to this snapshot.
+
+        The next read goes on from there once this one is committed. The copy follows the index,
+        which never goes back while a connection has it open.
+        """
+        if self._is_tail_copied:
+            return
+        queries = self._queries
+        for sql in (queries.create_tail_copy, queries.trim_tail_copy, queries.copy_tail):
+            self._connection.execute(sql, self._parameters)
+        self._is_tail_copied = True
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
@@ -88,7 +110,7 @@ class Reads:
         if self._parameters["match"]:
             sizes["by_text"] = self._up_to_few(queries.estimate_text)
         elif chosen.q_folded:
-            sizes["by_ts"] = total = self._one(queries.read_totals)
+            sizes["by_ts"] = total = self._one(queries.total_of_all)
             if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
                 sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""})
             sizes["by_scan"] = total // READS_IN_A_ROW
