@@ -14,7 +14,7 @@ from service.store.queries import SqliteQueries
 Parameters = dict[str, Any]
 
 COPIED_MESSAGES = 50_000
-"""So many of the tail, at most, a connection keeps a copy of: some 5 MB."""
+"""So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
 
 
 class Reads:
@@ -37,11 +37,13 @@ class Reads:
             "indexed_seq": indexed_seq,
             "copied_seq": indexed_seq + COPIED_MESSAGES,
         }
-        self._is_tail_copied = False
+        # What the last read left of the tail is brought up to this snapshot, and left to the next
+        # when this one commits. (The index never goes back while a connection has it open.)
+        for sql in (queries.create_tail_copy, queries.trim_tail_copy, queries.copy_tail):
+            connection.execute(sql, self._parameters)
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        self._copy_tail()
         start = page_start(self._chosen, after)
         parameters = self._parameters | {
             "after_ts": start.ts,
@@ -62,7 +64,6 @@ class Reads:
 
     def count(self) -> int:
         """How many messages the filter has."""
-        self._copy_tail()
         chosen, queries = self._chosen, self._queries
         if chosen == Filter():
             return self._one(queries.total_of_all)
@@ -74,29 +75,10 @@ class Reads:
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
-        self._copy_tail()
         counts = self._connection.execute(self._queries.read_totals, self._parameters).fetchone()
         messages, senders, first_ts, last_ts = counts
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
-
-    def look(self) -> None:
-        """Read a row of each file: does it read? Copies nothing: that takes no time."""
-        seq = self._parameters["indexed_seq"]
-        self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
-
-    def _copy_tail(self) -> None:
-        """Bring the connection's copy of the tail up to this snapshot.
-
-        The next read goes on from there once this one is committed. The copy follows the index,
-        which never goes back while a connection has it open.
-        """
-        if self._is_tail_copied:
-            return
-        queries = self._queries
-        for sql in (queries.create_tail_copy, queries.trim_tail_copy, queries.copy_tail):
-            self._connection.execute(sql, self._parameters)
-        self._is_tail_copied = True
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
@@ -121,6 +103,12 @@ class Reads:
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
         return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
+
+
+def look(connection: sqlite3.Connection, queries: SqliteQueries) -> None:
+    """Read a row of each file: does it read? What that takes does not grow with the tail."""
+    seq = connection.execute(queries.read_indexed).fetchone()[0]
+    connection.execute(queries.read_message_id, {"seq": seq}).fetchall()
 
 
 def match_parts(q_folded: str) -> str:
