@@ -22,6 +22,7 @@ from tests.sql_workbench.sqlite import connect, list_schema, migrate
 from tests.support import ROOT
 
 SQL = ROOT / "sql" / "sqlite"
+TEMPORARY = ("slice", "tail_copy")
 README = (ROOT / "sql" / "README.md").read_text("utf-8")
 
 _clause = re.compile(
@@ -240,7 +241,7 @@ def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     values = dict.fromkeys(re.findall(r":\w+", text), "0")
     values |= {":batch": "'[]'", ":message_ids": "'[]'", ":uri": "':memory:'"}
     lines = [f'.parameter set {parameter} "{value}"' for parameter, value in values.items()]
-    files = ("schema.sql", "index.sql", "queries/create_slice.sql")
+    files = ("schema.sql", "index.sql", *(f"queries/create_{name}.sql" for name in TEMPORARY))
     schema = "".join((SQL / file).read_text("utf-8") for file in files)
     done = subprocess.run(
         [shell, "-bail", ":memory:"],

@@ -33,6 +33,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     read_connection: str
     read_totals: str
     record_migration: str
+    total_of_all: str
     total_of_recipient: str
     total_of_sender: str
     write_probe: str
@@ -46,7 +47,9 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     begin_slice: str
     begin_write: str
     checkpoint: str
+    copy_tail: str
     create_slice: str
+    create_tail_copy: str
     empty_slice: str
     estimate_text: str
     fill_slice: str
@@ -65,6 +68,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     read_message_id: str
     record_indexed: str
     top_senders: str
+    trim_tail_copy: str
 
 
 class PostgresQueries(Queries, frozen=True, kw_only=True):
@@ -80,7 +84,6 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     page_by_pair: str
     read_server: str
     read_size: str
-    total_of_all: str
 
 
 def sql_folder(dialect: str) -> Path:

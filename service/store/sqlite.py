@@ -28,7 +28,7 @@ from service.store.sqlite_connection import (
 )
 from service.store.sqlite_index import Indexer, index_path
 from service.store.sqlite_log import rewrite_log
-from service.store.sqlite_reads import Reads
+from service.store.sqlite_reads import Reads, look
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ class SqliteStore:
         """See `store.port.Store.check`."""
         now = {"now": _now()}
         await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
-        await self._read(Filter(), Reads.look)
+        await self._readers.run_for(self._timeout_seconds, lambda raw: look(raw, self._queries))
         if self._checkpoints.trouble is not None:
             raise StoreError(f"the log does not move: {self._checkpoints.trouble}")
         if self._indexer.trouble is not None:
@@ -214,10 +214,9 @@ class SqliteStore:
     ) -> T:
         def snapshot(connection: sqlite3.Connection) -> T:
             connection.execute(self._queries.begin_read)
-            try:
-                return read(Reads(connection, self._queries, chosen))
-            finally:
-                connection.rollback()
+            found = read(Reads(connection, self._queries, chosen))
+            connection.commit()  # keeps what was copied of the tail
+            return found
 
         pool = self._searchers if chosen.q_folded else self._readers
         return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)

@@ -13,6 +13,9 @@ from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
 
+COPIED_MESSAGES = 50_000
+"""So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
+
 
 class Reads:
     """Reads one snapshot: that of the index first, so that the messages hold all that it has."""
@@ -23,6 +26,7 @@ class Reads:
         self._connection = connection
         self._queries = queries
         self._chosen = chosen
+        indexed_seq = connection.execute(queries.read_indexed).fetchone()[0]
         self._parameters: Parameters = {
             "from_msisdn": chosen.from_msisdn,
             "to_msisdn": chosen.to_msisdn,
@@ -30,8 +34,13 @@ class Reads:
             "until": chosen.until,
             "q": chosen.q_folded,
             "match": match_parts(chosen.q_folded),
-            "indexed_seq": connection.execute(queries.read_indexed).fetchone()[0],
+            "indexed_seq": indexed_seq,
+            "copied_seq": indexed_seq + COPIED_MESSAGES,
         }
+        # What the last read left of the tail is brought up to this snapshot, and left to the next
+        # when this one commits. (The index never goes back while a connection has it open.)
+        for sql in (queries.create_tail_copy, queries.trim_tail_copy, queries.copy_tail):
+            connection.execute(sql, self._parameters)
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
@@ -57,7 +66,7 @@ class Reads:
         """How many messages the filter has."""
         chosen, queries = self._chosen, self._queries
         if chosen == Filter():
-            return self._one(queries.read_totals)
+            return self._one(queries.total_of_all)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
             return self._sizes["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
@@ -71,11 +80,6 @@ class Reads:
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
 
-    def look(self) -> None:
-        """Read a row of each file: does it read? What that takes does not grow with the tail."""
-        seq = self._parameters["indexed_seq"]
-        self._connection.execute(self._queries.read_message_id, {"seq": seq}).fetchall()
-
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """By side that can serve the filter: how many messages it would look at."""
@@ -88,7 +92,7 @@ class Reads:
         if self._parameters["match"]:
             sizes["by_text"] = self._up_to_few(queries.estimate_text)
         elif chosen.q_folded:
-            total = self._one(queries.read_totals)
+            total = self._one(queries.total_of_all)
             if not sizes:  # by_ts is for a filter without a number
                 has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
                 sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""}) if has_range else total
@@ -100,6 +104,12 @@ class Reads:
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
         return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
+
+
+def look(connection: sqlite3.Connection, queries: SqliteQueries) -> None:
+    """Read a row of each file: does it read? What that takes does not grow with the tail."""
+    seq = connection.execute(queries.read_indexed).fetchone()[0]
+    connection.execute(queries.read_message_id, {"seq": seq}).fetchall()
 
 
 def match_parts(q_folded: str) -> str:

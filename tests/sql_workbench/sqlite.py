@@ -62,6 +62,7 @@ def migrate(database: Any, folder: Path) -> None:
         except (driver.Error, driver.Warning) as error:
             raise DatabaseError(f"{name}: {error}") from error
     attach_index(database, folder)
+    database.execute(load_queries(folder / "queries", SqliteQueries).create_tail_copy)
 
 
 def attach_index(database: Any, folder: Path) -> None:

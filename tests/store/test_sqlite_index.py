@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store import sqlite_index
+from service.store import sqlite_index, sqlite_reads
 from service.store.port import Filter, Outcome, QueryTimeout, StoreError
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
@@ -128,16 +128,49 @@ async def test_slices_of_any_size_make_the_same_index(
         await check(store)
 
 
+@pytest.mark.parametrize("copied_messages", [0, 7, 35, 1_000])
 async def test_a_half_filled_index_answers_as_a_full_one(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, copied_messages: int
 ) -> None:
+    """However much of the tail is read from its copy, and however much from the messages."""
     monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 10)
+    monkeypatch.setattr(sqlite_reads, "COPIED_MESSAGES", copied_messages)
     async with opened(database) as store:
         await store.insert(SENT)
         for slices in range(11):
             assert indexed(database) == min(10 * slices, 100)
             await check(store)
             await store._indexer._pool.run(store._indexer._index_slice)
+
+
+async def test_a_read_that_fails_spoils_no_copy_of_the_tail(database: SqliteDatabase) -> None:
+    async with opened(database) as store:
+        await store.insert(SENT[:40])
+        assert (await store.totals()).messages == 40
+        await store.insert(SENT[40:])
+        with pytest.raises(ZeroDivisionError):
+            await store._read(Filter(), lambda reads: reads.count() / 0)
+        assert await copied(store) == 40
+        await check(store)
+
+
+async def test_the_copy_of_the_tail_holds_no_more_than_the_tail(database: SqliteDatabase) -> None:
+    async with opened(database) as store:
+        await store.insert(SENT)
+        await store.totals()
+        assert await copied(store) == len(SENT)
+        await store.index_all()
+        await store.totals()
+        assert await copied(store) == 0
+
+
+async def copied(store: SqliteStore) -> int:
+    """How many messages the connection that read last has a copy of."""
+
+    def count(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM tail_copy").fetchone()[0])
+
+    return await store._readers.run(count)
 
 
 SPOILED = {

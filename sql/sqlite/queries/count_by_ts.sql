@@ -2,9 +2,14 @@
 --
 -- Parameters: :since, :until   since <= ts < until, in microseconds since 1970
 --             :q            part of the text, folded; '' for any
---             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
+--             :copied_seq   how far the copy of the tail goes (copy_tail, in the same snapshot)
 -- Rows:       one: message_count
--- Index:      the primary key of by_ts; the primary key of messages for the tail and the texts
+-- Index:      the primary key of by_ts; the primary key of messages for the texts
+WITH tail AS (
+    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM tail_copy
+    UNION ALL
+    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM messages WHERE seq > :copied_seq
+)
 SELECT (
     SELECT count(*)
     FROM by_ts AS indexed_message
@@ -20,9 +25,15 @@ SELECT (
         )
 ) + (
     SELECT count(*)
-    FROM messages
-    WHERE seq > :indexed_seq
-        AND ts >= :since
+    FROM tail
+    WHERE ts >= :since
         AND ts < :until
-        AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+        AND (
+            :q = ''
+            OR EXISTS (
+                SELECT 1 FROM messages
+                WHERE messages.seq = tail.seq
+                    AND instr(ifnull(text_folded, text), :q) > 0
+            )
+        )
 ) AS message_count;

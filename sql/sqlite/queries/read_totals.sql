@@ -1,11 +1,13 @@
 -- The totals of all messages: the kept counts, and the tail.
 --
--- Parameters: :indexed_seq  how far the index is (read_indexed, in the same snapshot)
+-- Parameters: :copied_seq  how far the copy of the tail goes (copy_tail, in the same snapshot)
 -- Rows:       one: message_count, sender_count, first_ts, last_ts (NULL while there are no messages)
 -- Index:      the primary key of totals, which has one row; that of senders for the senders of the
---             tail; the primary key of messages for the tail
-WITH tail AS (
-    SELECT from_msisdn, ts FROM messages WHERE seq > :indexed_seq
+--             tail; that of messages for the tail
+WITH tail AS NOT MATERIALIZED (
+    SELECT from_msisdn, ts FROM tail_copy
+    UNION ALL
+    SELECT from_msisdn, ts FROM messages WHERE seq > :copied_seq
 )
 SELECT
     message_count + (SELECT count(*) FROM tail) AS message_count,

@@ -1,14 +1,17 @@
 -- The ten senders with most messages: of those without a message in the tail the ten first, and all
 -- of those with one.
 --
--- Parameters: :indexed_seq  how far the index is (read_indexed, in the same snapshot)
+-- Parameters: :copied_seq  how far the copy of the tail goes (copy_tail, in the same snapshot)
 -- Rows:       from_msisdn, message_count; by count, most first, then by number
 -- Index:      senders_by_message_count, in its order; the primary key of senders for the senders of
---             the tail; the primary key of messages for the tail
+--             the tail
 WITH tail AS MATERIALIZED (
     SELECT from_msisdn, count(*) AS message_count
-    FROM messages
-    WHERE seq > :indexed_seq
+    FROM (
+        SELECT from_msisdn FROM tail_copy
+        UNION ALL
+        SELECT from_msisdn FROM messages WHERE seq > :copied_seq
+    )
     GROUP BY from_msisdn
 ),
 top AS (
