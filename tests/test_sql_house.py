@@ -279,7 +279,7 @@ def test_a_query_can_be_pasted_into_psql(psql: Callable[[str], str], name: str) 
 
 NOTHING = r"'\'\''"
 PSQL_VALUES = (
-    dict.fromkeys(("limit", "offset", "number", "candidates_max"), "0")
+    dict.fromkeys(("limit", "offset", "number", "few_messages", "candidates_max"), "0")
     | dict.fromkeys(("since", "until", "after_ts"), r"'\'infinity\''")
     | dict.fromkeys(COLUMNS, r"'\'{}\''")
     | {"is_searchable": "true"}

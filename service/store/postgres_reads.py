@@ -81,7 +81,8 @@ class Reads:
         """The page and the count, by the index of texts; None where another way is shorter."""
         if not self._finds_text:
             return None
-        rows = await self._fetch("page_by_text", place | {"candidates_max": await self._few()})
+        few = {"few_messages": FEW_MESSAGES, "candidates_max": await self._few()}
+        rows = await self._fetch("page_by_text", place | few)
         count = rows[0][0]
         if count is None:
             return None

@@ -44,6 +44,7 @@ SAMPLES: dict[str, Any] = {
     "after_message_id": "",
     "until": NOON + timedelta(minutes=5),
     "q": "number 1234",
+    "few_messages": 10_000,
     "candidates_max": 10_000,
     "limit": 50,
     "offset": 0,

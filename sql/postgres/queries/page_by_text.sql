@@ -1,9 +1,10 @@
 -- A page of the messages with a text, found by its parts of three characters, and how many messages
 -- have it. All that have the parts are read, looked at again and sorted: for a text that few have.
--- It gives up, and reads none of them, where more have it than :candidates_max.
+-- It gives up, and reads none of them, where more have it than :candidates_max, or :few_messages.
 --
 -- Parameters: :q            part of the text, folded, of 3 characters or more
---             :candidates_max
+--             :few_messages     the same each time: for a few the planner may take another way
+--             :candidates_max   up to :few_messages
 --             :from_msisdn, :to_msisdn   NULL for any
 --             :since, :until   since <= ts < until
 --             :after_ts, :after_message_id   the page begins behind this place in the order;
@@ -19,7 +20,7 @@ WITH candidates AS MATERIALIZED (
     FROM texts
     WHERE text_folded
         LIKE '%' || replace(replace(replace(:q, '\', '\\'), '%', '\%'), '_', '\_') || '%'
-    LIMIT CAST(:candidates_max AS BIGINT) + 1
+    LIMIT CAST(:few_messages AS BIGINT) + 1
 ),
 size AS MATERIALIZED (
     SELECT count(*) <= CAST(:candidates_max AS BIGINT) AS is_small FROM candidates
