@@ -7,22 +7,15 @@
 --             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
 -- Rows:       one: message_count
 -- Index:      by_text; the primary key of messages for the tail and the texts
-SELECT (
-    SELECT count(*)
-    FROM by_text JOIN messages ON messages.seq = by_text.rowid
-    WHERE by_text MATCH :match
-        AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
-        AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
-        AND ts >= :since
-        AND ts < :until
-        AND instr(ifnull(messages.text_folded, text), :q) > 0
-) + (
-    SELECT count(*)
-    FROM messages
-    WHERE seq > :indexed_seq
-        AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
-        AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
-        AND ts >= :since
-        AND ts < :until
-        AND instr(ifnull(text_folded, text), :q) > 0
-) AS message_count;
+WITH found AS (
+    SELECT rowid AS seq FROM by_text WHERE by_text MATCH :match
+    UNION ALL
+    SELECT seq FROM messages WHERE seq > :indexed_seq
+)
+SELECT count(*) AS message_count
+FROM found JOIN messages USING (seq)
+WHERE instr(ifnull(text_folded, text), :q) > 0
+    AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
+    AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
+    AND ts >= :since
+    AND ts < :until;

@@ -11,22 +11,17 @@
 --             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
 -- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index:      by_text; the primary key of messages for the tail and the texts
+WITH found AS (
+    SELECT rowid AS seq FROM by_text WHERE by_text MATCH :match
+    UNION ALL
+    SELECT seq FROM messages WHERE seq > :indexed_seq
+)
 SELECT message_id, from_msisdn, to_msisdn, ts, text
-FROM by_text JOIN messages ON messages.seq = by_text.rowid
-WHERE by_text MATCH :match
+FROM found JOIN messages USING (seq)
+WHERE instr(ifnull(text_folded, text), :q) > 0
     AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
     AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
     AND (ts, message_id) > (:after_ts, :after_message_id)
     AND ts < :until
-    AND instr(ifnull(messages.text_folded, text), :q) > 0
-UNION ALL
-SELECT message_id, from_msisdn, to_msisdn, ts, text
-FROM messages
-WHERE seq > :indexed_seq
-    AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
-    AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
-    AND (ts, message_id) > (:after_ts, :after_message_id)
-    AND ts < :until
-    AND instr(ifnull(text_folded, text), :q) > 0
 ORDER BY ts, message_id
 LIMIT :limit OFFSET :offset;
