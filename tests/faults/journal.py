@@ -12,7 +12,7 @@ RECORD = struct.Struct("<BBHiiqI")
 CREATED, TRUNCATED = 1, 2
 
 FDS = 65_536
-"""So many descriptors each process has; those of the next one come behind them."""
+"""`FDS` of shim.c: so many descriptors each process has; those of the next come behind them."""
 
 MESSAGE_ID = rb"m\d+-[a-z]+-\d{5}"
 """How the ids of delivered messages look, which are those of their requests too."""
