@@ -63,6 +63,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     insert_indexed: str
     list_index_tables: str
     measure_slice: str
+    measure_tail: str
     read_indexed: str
     read_last_seq: str
     read_message_id: str

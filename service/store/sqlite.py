@@ -73,9 +73,10 @@ class SqliteStore:
         uri = path.absolute().as_uri()
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
         writes = Options(f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS)
-        reads = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS, index_uri)
+        keeps = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS)
+        reads = keeps._replace(attached_uri=index_uri, prepare_sql=queries.create_tail_copy)
         self._writer = Pool(1, writes, queries)
-        self._keeper = Pool(1, reads._replace(attached_uri=None), queries)
+        self._keeper = Pool(1, keeps, queries)
         """Is open all the time: where nobody has the database open, the next to open it takes all
         for committed that the log seems to hold, also what could not be synced. As long as somebody
         has, that is overwritten by the next commit."""

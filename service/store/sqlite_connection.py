@@ -47,6 +47,9 @@ class Options(NamedTuple):
     attached_uri: str | None = None
     """Another file, whose tables are then there under their own names."""
 
+    prepare_sql: str | None = None
+    """One statement, run when all else is done."""
+
     is_background: bool = False
     """Its thread leaves the processor to the others, where there is not enough for all."""
 
@@ -275,6 +278,8 @@ def _configure(connection: sqlite3.Connection, options: Options, queries: Sqlite
         raise StoreError(f"connection.sql did not take: {found}, not {options.expected}")
     if options.attached_uri:
         connection.execute(queries.attach, {"uri": options.attached_uri})
+    if options.prepare_sql:
+        connection.execute(options.prepare_sql)
     if options.is_background and sys.platform == "linux":
         # Only there a thread has a priority of its own; where it is refused, all have the same.
         with suppress(OSError):

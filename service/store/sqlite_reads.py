@@ -37,10 +37,7 @@ class Reads:
             "indexed_seq": indexed_seq,
             "copied_seq": indexed_seq + COPIED_MESSAGES,
         }
-        # What the last read left of the tail is brought up to this snapshot, and left to the next
-        # when this one commits. (The index never goes back while a connection has it open.)
-        for sql in (queries.create_tail_copy, queries.trim_tail_copy, queries.copy_tail):
-            connection.execute(sql, self._parameters)
+        self._bring_copy_up()
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
@@ -79,6 +76,17 @@ class Reads:
         messages, senders, first_ts, last_ts = counts
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
+
+    def _bring_copy_up(self) -> None:
+        """What the last read left of the tail is brought up to this snapshot, and left to the next
+        when this one commits. (The index never goes back while a connection has it open.)
+        """
+        execute, queries = self._connection.execute, self._queries
+        stored_seq, kept_seq = execute(queries.measure_tail).fetchone()
+        if kept_seq:
+            execute(queries.trim_tail_copy, self._parameters)
+        if stored_seq > max(self._parameters["indexed_seq"], kept_seq):
+            execute(queries.copy_tail, self._parameters)
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
