@@ -1,7 +1,10 @@
 """The bench's pieces: what it sends, asks, counts and writes. Nothing is measured here."""
 
 import json
+import mmap
+import re
 import shutil
+import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from tests.bench import (
     results,
     tables,
 )
+from tests.bench.memory import hold
 from tests.bench.pages import PAGES, POSTGRES_FILE, fill, fill_postgres
 from tests.bench.places import PUBLISHED
 from tests.bench.postgres_results import POSTGRES, SQLITE, Built, PostgresReport, Rate
@@ -173,6 +177,34 @@ def test_without_wrk_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_service_answers_as_the_bench_demands_of_all() -> None:
     assert fairness.check(SERVICE) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_files_are_held_in_memory_until_they_are_let_go(tmp_path: Path) -> None:
+    file, empty = tmp_path / "file", tmp_path / "empty"
+    file.write_bytes(bytes(mmap.PAGESIZE * 3))
+    empty.touch()
+    before = locked_bytes()
+    held = hold([file, empty])
+    assert held is not None
+    assert locked_bytes() == before + mmap.PAGESIZE * 3
+    held.close()
+    assert locked_bytes() == before
+
+
+def test_files_that_would_leave_no_memory_are_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(bytes(4 * 1024))
+    monkeypatch.setattr("tests.bench.memory.available_kibibytes", lambda: 5)
+    assert hold([tmp_path / "file"]) is None
+
+
+def locked_bytes() -> int:
+    """What this process holds in memory, by proc(5)."""
+    found = re.search(r"VmLck:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 @pytest.mark.bench

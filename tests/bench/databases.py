@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -19,6 +19,7 @@ from service.store.sqlite_connection import driver, execute_all
 from tests.bench import dataset
 from tests.bench.files import bytes_of, count_messages, parts
 from tests.bench.machine import available_kibibytes
+from tests.bench.memory import hold
 from tests.bench.places import FOLDER, scratch
 from tests.bench.results import Size
 from tests.bench.watch import Watch
@@ -48,15 +49,24 @@ class Copy:
         self.database = database
         self.position = 0
         """The byte of the file of requests behind those that this database was sent."""
+        self.held: ExitStack | None = None
+        """What keeps its files in memory, if anything does."""
+
+    def release(self) -> None:
+        """Leave it to the system what of the files is in memory."""
+        if self.held is not None:
+            self.held.close()
+            self.held = None
 
 
 class Copies:
     """Copies of the databases that are kept, in a folder that goes at the end."""
 
-    def __init__(self, originals: dict[int, Path], folder: Path) -> None:
+    def __init__(self, originals: dict[int, Path], folder: Path, watch: Watch) -> None:
         """`originals` by how many messages they hold."""
         self._originals = originals
         self._folder = folder
+        self._watch = watch
         self._copies: dict[int, Copy] = {}
 
     def get(self, messages: int) -> Copy:
@@ -71,9 +81,20 @@ class Copies:
                 _copy(original, copy.database)
         return copy
 
+    def get_held(self, messages: int) -> Copy:
+        """As `get`; its files are in memory, as large as they are now, and stay there."""
+        copy = self.get(messages)
+        copy.release()
+        copy.held = hold(parts(copy.database))
+        if copy.held is None:
+            self._watch.say(f"{messages:,} messages may not stay in memory (ulimit -l, memory)")
+        return copy
+
     def drop(self, messages: int) -> None:
-        """Give the disk's space back."""
-        self._copies.pop(messages, None)
+        """Give the disk's space back, and the memory."""
+        copy = self._copies.pop(messages, None)
+        if copy is not None:
+            copy.release()
         shutil.rmtree(self._folder / str(messages), ignore_errors=True)
 
 
@@ -83,7 +104,12 @@ def prepared(sizes: tuple[int, ...], watch: Watch) -> Iterator[tuple[Copies, lis
     originals = {size: _original(size, watch) for size in sizes}
     found = [_size(messages, original) for messages, original in originals.items()]
     with scratch() as folder:
-        yield Copies(originals, folder), found
+        copies = Copies(originals, folder, watch)
+        try:
+            yield copies, found
+        finally:
+            for size in sizes:
+                copies.drop(size)
 
 
 def build(database: Path, count: int, watch: Watch) -> None:

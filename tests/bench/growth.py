@@ -54,7 +54,7 @@ def _measure_idle(copies: Copies, plan: Plan, watch: Watch) -> list[Read]:
     reads: list[Read] = []
     with watch.part("reads, idle", len(plan.sizes) * plan.read_rounds * len(BARS)) as begin:
         for size in plan.sizes:
-            with _served(size, copies.get(size)) as (_, client, wanted):
+            with _served(size, copies.get_held(size)) as (_, client, wanted):
                 found = sample(client, wanted, plan, begin)
             reads += [summarize(size, "idle", name, rounds) for name, rounds in found.items()]
     return reads
@@ -66,7 +66,7 @@ def _measure_ingest(requests: Path, copies: Copies, plan: Plan, watch: Watch) ->
     with watch.part("ingest", plan.ingest_rounds * len(runs)) as begin:
         for number, size in product(range(plan.ingest_rounds), runs):
             begin(f"{name_of(size)}, round {number + 1}")
-            runs[size].append(_ingest(size, copies.get(size), requests, plan.seconds))
+            runs[size].append(_ingest(size, copies.get_held(size), requests, plan.seconds))
     good = {size: _good(size, of_size, watch) for size, of_size in runs.items()}
     return [_summarize(size, of_size) for size, of_size in good.items() if of_size]
 
@@ -81,7 +81,9 @@ def _measure_busy(
     with watch.part("reads beside ingest", steps) as begin:
         for size in plan.sizes:
             if size in peaks:
-                ingesting = Ingesting(size, copies.get(size), peaks[size] * PEAK_SHARE, requests)
+                ingesting = Ingesting(
+                    size, copies.get_held(size), peaks[size] * PEAK_SHARE, requests
+                )
                 reads += _read_busy(ingesting, plan, begin)
                 beside += ingesting.found
                 copies.drop(size)
