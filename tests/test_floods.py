@@ -16,15 +16,17 @@ from service.asgi import BodyReader
 from service.protocol import HEAD_BYTES_MAX
 from service.store.sqlite import SqliteStore
 from tests.bench.client import Client
+from tests.bench.files import count_messages
 from tests.bench.targets import running as running_target
 from tests.floods import __main__ as floods
-from tests.floods import findings, overload
+from tests.floods import findings, newcomers, slow_disk
 from tests.floods.endurance import Window
 from tests.floods.endurance import _findings as findings_of_windows
 from tests.floods.findings import Finding, Flood, at_least, at_most, exactly, told
 from tests.floods.page import PAGE, PUBLISHED, fill, render, summary
 from tests.floods.surroundings import ALTERED
-from tests.floods.traffic import Probe, probe
+from tests.floods.tenfold import SLOW_DISK
+from tests.floods.traffic import Probe, probe, scrape
 from tests.support import Service, encode, message, parse_lines, running
 from tests.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, hasten, post, served
 
@@ -269,6 +271,15 @@ def test_the_altered_world_is_altered(tmp_path: Path) -> None:
     assert stamps[1] < stamps[0]
 
 
+def test_the_slow_disk_is_slow(tmp_path: Path) -> None:
+    """Else `just floods tenfold` would offer less than ten times what the service takes."""
+    with running_target(SLOW_DISK, tmp_path / "app.db") as server:
+        assert probe(server.port).status == 200
+        took = scrape(server.port)["ingest_commit_duration_seconds_sum"]
+        assert count_messages(tmp_path / "app.db") == 1
+    assert took >= slow_disk.MESSAGE_SECONDS
+
+
 # The program
 
 
@@ -339,11 +350,11 @@ def test_the_floods_are_called_by_their_names(
 
 def test_it_is_back_to_normal_when_nothing_odd_comes_any_more() -> None:
     quiet = [Probe(0, 200, 0.010, False)] * 100
-    good = [Probe(11 + n / 100, 200, 0.019, False) for n in range(overload.NORMAL_IN_A_ROW)]
+    good = [Probe(11 + n / 100, 200, 0.019, False) for n in range(newcomers.NORMAL_IN_A_ROW)]
     bad = [Probe(10.5, 503, 0.001, True), Probe(10.9, 200, 0.021, False)]
-    assert overload._recovery_seconds(quiet, [*bad, *good], 10) == pytest.approx(1.19)
-    assert overload._recovery_seconds(quiet, [*good[1:], *bad, *good], 10) == pytest.approx(1.19)
-    assert overload._recovery_seconds(quiet, bad, 10) == float("inf")
+    assert newcomers.recovery_seconds(quiet, [*bad, *good], 10) == pytest.approx(1.19)
+    assert newcomers.recovery_seconds(quiet, [*good[1:], *bad, *good], 10) == pytest.approx(1.19)
+    assert newcomers.recovery_seconds(quiet, bad, 10) == float("inf")
 
 
 @pytest.mark.parametrize(

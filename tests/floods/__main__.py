@@ -13,7 +13,7 @@ from tests.bench.load import find_wrk
 from tests.bench.places import sweep
 from tests.bench.quiet import wait_until_quiet
 from tests.bench.watch import Watch
-from tests.floods import connections, endurance, output, overload, readers, surroundings
+from tests.floods import connections, endurance, output, overload, readers, surroundings, tenfold
 from tests.floods.findings import Finding, Flood, load, save
 from tests.floods.page import PAGE, PUBLISHED, TRIED, fill, render
 
@@ -29,6 +29,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "overload": Kind(overload.LOAD, overload.measure, 60),
+    "tenfold": Kind(tenfold.LOAD, tenfold.measure, 60),
     "connections": Kind(connections.LOAD, connections.measure, 30),
     "output": Kind(output.LOAD, output.measure, 30),
     "readers": Kind(readers.LOAD, readers.measure, 60),

@@ -46,17 +46,17 @@ class Traffic:
         """As many as get answers."""
         return self._note(run_wrk(self._file, self._port, connections, seconds, self._position))
 
-    def at(self, rate: float, seconds: float) -> Result:
+    def at(self, rate: float, seconds: float, connections: int = PACED_CONNECTIONS) -> Result:
         """So many a second."""
-        with self.pacing(rate) as found:
+        with self.pacing(rate, connections) as found:
             time.sleep(seconds)
         return found[0]
 
     @contextmanager
-    def pacing(self, rate: float) -> Iterator[list[Result]]:
+    def pacing(self, rate: float, connections: int = PACED_CONNECTIONS) -> Iterator[list[Result]]:
         """So many a second meanwhile; the list has the result behind the `with`."""
         found: list[Result] = []
-        wrk = Pacing(self._file, self._port, PACED_CONNECTIONS, rate, self._position)
+        wrk = Pacing(self._file, self._port, connections, rate, self._position)
         try:
             yield found
             found.append(self._note(wrk.stop()))
