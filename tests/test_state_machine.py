@@ -39,11 +39,11 @@ groups = st.lists(sent, max_size=6, unique_by=lambda each: each.message_id)
 
 
 class Pause(NamedTuple):
-    """A walk of which a page was taken, and more is to come."""
+    """A walk of which pages were taken; without a cursor, the first one is next."""
 
     question: Question
-    cursor: str
-    after: Position
+    cursor: str | None = None
+    after: Position | None = None
 
 
 def may_go_on_in_another_life(machine: "ServiceMachine") -> bool:
@@ -61,6 +61,9 @@ class ServiceMachine(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self._pool = ThreadPoolExecutor(6)
+        self._sent: list[Sent] = []
+        """What is asked for. (Which of it was accepted depends on when a process was killed, and a
+        story that is told again must have the same choices.)"""
         self._accepted: list[Sent] = []
         self.lives = 0
         self._start()
@@ -120,13 +123,14 @@ class ServiceMachine(RuleBasedStateMachine):
         asyncio.run(check_a_walk_by_offset(self._get_later, self._model, question))
 
     @rule(target=walks, data=st.data())
-    def begin_walk(self, data: st.DataObject) -> Any:
-        return self._take_page(self._ask(data), None)
+    def begin_walk(self, data: st.DataObject) -> Pause:
+        return self._take_page(Pause(self._ask(data)))
 
     @rule(target=walks, walk=walks)
-    def go_on_with_walk(self, walk: Pause) -> Any:
-        """Whatever was delivered meanwhile, and whichever process gave the cursor."""
-        return self._take_page(walk.question, walk)
+    def go_on_with_walk(self, walk: Pause) -> Pause:
+        """Whatever was delivered meanwhile, and whichever process gave the cursor; from its
+        beginning where it has come to its end."""
+        return self._take_page(walk)
 
     @invariant()
     def stats_agree(self) -> None:
@@ -154,6 +158,7 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(target=messages, group=groups, answers=st.integers(0, 6))
     def kill_under_load(self, group: list[Sent], answers: int) -> Any:
         """What was acknowledged is there; what was not is there as it was sent, or is not."""
+        self._sent += group
         deliveries = [self._pool.submit(self._deliver, each) for each in group]
         wait(deliveries[:answers])
         self._end(signal.SIGKILL)
@@ -189,6 +194,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _deliver_all(self, group: list[Sent]) -> None:
         """At once; they are of different ids, or all the same."""
+        self._sent += group
         assert list(self._pool.map(self._deliver, group)) == [200] * len(group)
         for message in group:
             first = {row.message_id: row for row in self._model.rows}.get(message.message_id)
@@ -205,20 +211,18 @@ class ServiceMachine(RuleBasedStateMachine):
         about_all = st.integers(1, 3).map(
             lambda limit: Question(limit=limit)
         )  # so that there are many pages
-        return data.draw(about_all | questions(self._accepted), label="question")
+        return data.draw(about_all | questions(self._sent), label="question")
 
-    def _take_page(self, question: Question, begun: Pause | None) -> Any:
-        after = begun and begun.after
-        page = self._get(question.url(cursor=begun and begun.cursor))
-        rows = self._model.page(question.chosen(), after, limit=question.limit + 1)
+    def _take_page(self, walk: Pause) -> Pause:
+        question = walk.question
+        page = self._get(question.url(cursor=walk.cursor))
+        rows = self._model.page(question.chosen(), walk.after, limit=question.limit + 1)
         taken, has_more = rows[: question.limit], len(rows) > question.limit
         assert page["data"] == [show(row) for row in taken]
         assert (page["next"] is not None) == has_more
         if question.wants_total:
             assert page["total"] == len(self._model.matching(question.chosen()))
-        if not has_more:
-            return multiple()
-        return Pause(question, page["next"], position(taken[-1]))
+        return Pause(question, page["next"], position(taken[-1]) if has_more else None)
 
     def _export(self) -> dict[str, Json]:
         """Everything that is stored, by its id."""
