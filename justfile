@@ -106,13 +106,14 @@ up DATABASE="sqlite": secrets
         exit 2
         ;;
     esac
-    cat >&2 <<'END'
+    address="http://${PUBLISH:-127.0.0.1:8000}"
+    cat >&2 <<END
 
-    It listens on http://127.0.0.1:8000. Webhooks are signed with secrets/webhook_secret, and
+    It listens on $address. Webhooks are signed with secrets/webhook_secret, and
     reading wants the token in secrets/read_token:
 
-      WEBHOOK_SECRET=$(cat secrets/webhook_secret) just send --count 100
-      curl -H "Authorization: Bearer $(cat secrets/read_token)" http://127.0.0.1:8000/stats
+      WEBHOOK_SECRET=\$(cat secrets/webhook_secret) just send --count 100${PUBLISH:+ --url $address}
+      curl -H "Authorization: Bearer \$(cat secrets/read_token)" $address/stats
 
     END
 
