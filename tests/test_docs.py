@@ -161,9 +161,29 @@ def test_every_situation_names_tests_that_are_there(readme: str) -> None:
 # Links
 
 
-@pytest.mark.parametrize("file", ["README.md", "sql/README.md", "CHANGELOG.md"])
-def test_links_lead_to_files_that_are_there(file: str) -> None:
-    path = ROOT / file
-    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", path.read_text("utf-8"))
-    missing = [link for link in links if not (path.parent / link).exists()]
-    assert not missing
+PAGES = ["README.md", "CHANGELOG.md", "sql/README.md", "service/docs_page/README.md"] + [
+    f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its titles, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_what_is_there(page: str) -> None:
+    path = ROOT / page
+    for link in re.findall(r"\]\((?!https?:|mailto:)(\S+?)\)", path.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_can_be_found(page: str, readme: str) -> None:
+    assert page == "README.md" or f"]({page}" in readme
