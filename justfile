@@ -16,12 +16,13 @@ run: venv
     #!/usr/bin/env sh
     set -eu
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
-    base="http://${HOST:-127.0.0.1}:${PORT:-8000}"
+    case "${HOST:-}" in *:*) host="[$HOST]" ;; *) host=${HOST:-127.0.0.1} ;; esac
+    base="http://$host:${PORT:-8000}"
     cat >&2 <<END
 
     The secret is ${WEBHOOK_SECRET:-in $WEBHOOK_SECRET_FILE}. Try this in another terminal:
 
-      just send --count 100${PORT:+ --url $base}
+      just send --count 100 --url $base
       curl $base/messages
       curl $base/stats
       curl $base/metrics

@@ -1,6 +1,9 @@
 """The README says what is true: its tables, routes and commands are held equal to the code."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.app import Application
 from service.logs import Log
 from service.settings import VARIABLES, Settings, SqliteFile
+from tests.processes import clean_environment
 from tests.support import ROOT, running
 
 README = ROOT / "README.md"
@@ -143,6 +147,43 @@ def test_every_listed_recipe_says_what_it_does() -> None:
 def test_there_is_something_to_run_before_line_25(readme: str) -> None:
     head = readme.splitlines()[:24]
     assert any("just run" in line for line in head)
+
+
+@pytest.mark.parametrize(
+    ("variables", "base"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"PORT": "8001"}, "http://127.0.0.1:8001"),
+        ({"HOST": "192.0.2.1"}, "http://192.0.2.1:8000"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+    ],
+    ids=str,
+)
+def test_run_shows_addresses_that_it_listens_on(
+    tmp_path: Path, variables: dict[str, str], base: str
+) -> None:
+    just = shutil.which("just")
+    if just is None:
+        pytest.skip("there is no just on the PATH")
+    wanted = f"{tmp_path}\n"
+    for name in ("justfile", "pyproject.toml", "requirements-dev.txt", "requirements-servers.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+        wanted += "" if name == "justfile" else (ROOT / name).read_text()
+    python = tmp_path / ".venv" / "bin" / "python"  # all but the service itself
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ "$*" = "-m service" ] || exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv" / "installed").write_text(wanted)
+    done = subprocess.run(
+        [just, "run"],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=str(ROOT), **variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = re.findall(r"http://[\w.:\[\]]+[\w]", done.stderr)
+    assert (len(shown), set(shown)) == (6, {base})
 
 
 # Situations
