@@ -16,12 +16,13 @@ run: venv
     #!/usr/bin/env sh
     set -eu
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
-    base="http://${HOST:-127.0.0.1}:${PORT:-8000}"
+    case "${HOST:-}" in *:*) host="[$HOST]" ;; *) host=${HOST:-127.0.0.1} ;; esac
+    base="http://$host:${PORT:-8000}"
     cat >&2 <<END
 
     The secret is ${WEBHOOK_SECRET:-in $WEBHOOK_SECRET_FILE}. Try this in another terminal:
 
-      just send --count 100${PORT:+ --url $base}
+      just send --count 100 --url $base
       curl $base/messages
       curl $base/stats
       curl $base/metrics
@@ -106,13 +107,14 @@ up DATABASE="sqlite": secrets
         exit 2
         ;;
     esac
-    cat >&2 <<'END'
+    address="http://${PUBLISH:-127.0.0.1:8000}"
+    cat >&2 <<END
 
-    It listens on http://127.0.0.1:8000. Webhooks are signed with secrets/webhook_secret, and
+    It listens on $address. Webhooks are signed with secrets/webhook_secret, and
     reading wants the token in secrets/read_token:
 
-      WEBHOOK_SECRET=$(cat secrets/webhook_secret) just send --count 100
-      curl -H "Authorization: Bearer $(cat secrets/read_token)" http://127.0.0.1:8000/stats
+      WEBHOOK_SECRET=\$(cat secrets/webhook_secret) just send --count 100${PUBLISH:+ --url $address}
+      curl -H "Authorization: Bearer \$(cat secrets/read_token)" $address/stats
 
     END
 

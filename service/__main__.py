@@ -28,7 +28,7 @@ def main() -> int:
     command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
     if command in PROGRAMS:
         return PROGRAMS[command](arguments)
-    if command in ("-h", "--help", "help"):
+    if command == "help" or {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return 0
     if arguments or command not in ("serve", "migrate"):

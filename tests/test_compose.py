@@ -1,5 +1,6 @@
 """compose.yml and what it leans on: what each profile starts, with which rights and secrets."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -118,6 +119,27 @@ def test_the_recipe_makes_every_secret_once(compose: Content, tmp_path: Path) ->
     assert len(set(texts.values())) == len(texts)
     subprocess.run([just, "secrets"], cwd=tmp_path, check=True)
     assert {name: file.read_text() for name, file in made.items()} == texts
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "127.0.0.1:8001"])
+def test_up_says_where_it_listens(tmp_path: Path, address: str) -> None:
+    just = shutil.which("just")
+    if just is None:
+        pytest.skip("there is no just on the PATH")
+    shutil.copy(ROOT / "justfile", tmp_path)
+    podman = tmp_path / "podman"  # in the real one's place, and content with everything
+    podman.write_text("#!/bin/sh\n")
+    podman.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    if address != "127.0.0.1:8000":
+        environment["PUBLISH"] = address
+    done = subprocess.run(
+        [just, "up"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(re.findall(r"http://([\d.:]+\d)", done.stderr)) == {address}
+    assert (f"just send --count 100 --url http://{address}" in done.stderr) == (
+        "PUBLISH" in environment
+    )
 
 
 def test_the_caddyfile_names_the_replicas_that_there_are(compose: Content) -> None:

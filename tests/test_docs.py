@@ -1,6 +1,9 @@
 """The README says what is true: its tables, routes and commands are held equal to the code."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.app import Application
 from service.logs import Log
 from service.settings import VARIABLES, Settings, SqliteFile
+from tests.processes import clean_environment
 from tests.support import ROOT, running
 
 README = ROOT / "README.md"
@@ -145,6 +149,43 @@ def test_there_is_something_to_run_before_line_25(readme: str) -> None:
     assert any("just run" in line for line in head)
 
 
+@pytest.mark.parametrize(
+    ("variables", "base"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"PORT": "8001"}, "http://127.0.0.1:8001"),
+        ({"HOST": "192.0.2.1"}, "http://192.0.2.1:8000"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+    ],
+    ids=str,
+)
+def test_run_shows_addresses_that_it_listens_on(
+    tmp_path: Path, variables: dict[str, str], base: str
+) -> None:
+    just = shutil.which("just")
+    if just is None:
+        pytest.skip("there is no just on the PATH")
+    wanted = f"{tmp_path}\n"
+    for name in ("justfile", "pyproject.toml", "requirements-dev.txt", "requirements-servers.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+        wanted += "" if name == "justfile" else (ROOT / name).read_text()
+    python = tmp_path / ".venv" / "bin" / "python"  # all but the service itself
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ "$*" = "-m service" ] || exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv" / "installed").write_text(wanted)
+    done = subprocess.run(
+        [just, "run"],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=str(ROOT), **variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = re.findall(r"http://[\w.:\[\]]+[\w]", done.stderr)
+    assert (len(shown), set(shown)) == (6, {base})
+
+
 # Situations
 
 
@@ -161,9 +202,29 @@ def test_every_situation_names_tests_that_are_there(readme: str) -> None:
 # Links
 
 
-@pytest.mark.parametrize("file", ["README.md", "sql/README.md", "CHANGELOG.md"])
-def test_links_lead_to_files_that_are_there(file: str) -> None:
-    path = ROOT / file
-    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", path.read_text("utf-8"))
-    missing = [link for link in links if not (path.parent / link).exists()]
-    assert not missing
+PAGES = ["README.md", "CHANGELOG.md", "sql/README.md", "service/docs_page/README.md"] + [
+    f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its titles, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_what_is_there(page: str) -> None:
+    path = ROOT / page
+    for link in re.findall(r"\]\((?!https?:|mailto:)(\S+?)\)", path.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_can_be_found(page: str, readme: str) -> None:
+    assert page == "README.md" or f"]({page}" in readme

@@ -1,4 +1,4 @@
-"""From SQLite to PostgreSQL while webhooks come, by the commands that the README gives."""
+"""From SQLite to PostgreSQL while webhooks come, by the commands of docs/postgresql.md."""
 
 import contextlib
 import json
@@ -55,9 +55,9 @@ def run(folder: Path, command: str, **environment: str) -> subprocess.CompletedP
 
 
 def copy(folder: Path, command: str = COPY) -> dict[str, int]:
-    """Run a command of the README; gives the import's counts."""
-    readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
-    assert command in " ".join(readme.split())
+    """Run a command of the page; gives the import's counts."""
+    page = (ROOT / "docs" / "postgresql.md").read_text().replace("\\\n", " ")
+    assert command in " ".join(page.split())
     done = run(folder, command)
     assert done.returncode == 0, done.stderr
     return {

@@ -311,6 +311,16 @@ def test_migrate_tells_its_mistakes_in_the_same_way(tmp_path: Path) -> None:
     assert (code, output, errors.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["help"], ["migrate", "--help"]], ids=" ".join)
+def test_whoever_asks_for_help_gets_it_and_nothing_is_done(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    code, output, errors = fail(arguments, tmp_path)
+    assert (code, errors) == (0, "")
+    assert "migrate" in output
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_word_that_is_no_command_is_a_mistake(tmp_path: Path) -> None:
     code, output, errors = fail(["server"], tmp_path)
     assert (code, output) == (2, "")

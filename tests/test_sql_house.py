@@ -18,8 +18,9 @@ from service.store.queries import PostgresQueries, Queries, SqliteQueries
 from tests.postgres.install import find_install
 from tests.postgres.install import run as run_program
 from tests.postgres.suite import empty_database
+from tests.processes import serving
 from tests.sql_workbench.sqlite import connect, list_schema, migrate
-from tests.support import ROOT
+from tests.support import ROOT, message, samples, wait_until
 
 SQL = ROOT / "sql" / "sqlite"
 TEMPORARY = ("slice", "tail_copy")
@@ -223,16 +224,22 @@ def shell() -> str:
 
 
 def test_what_the_readme_types_into_the_shell_works(shell: str, tmp_path: Path) -> None:
-    with closing(connect(tmp_path)) as database:
-        migrate(database, SQL)
     typed = "".join(re.findall(r"```sql\n(.*?)```", _section("Look at a database"), re.DOTALL))
-    typed = typed.replace("data/app.db", str(tmp_path / "workbench.db"))
-    command = [shell, "-bail", "-readonly", str(tmp_path / "workbench.db")]
-    done = subprocess.run(
-        command, input=typed, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    numbers = re.findall(r"\+\d+", typed)
+    with serving(tmp_path) as process:
+        process.deliver(message(message_id="of-the-index", **{"from": numbers[0]}))
+        wait_until(lambda: samples(process.get("/metrics").text)["index_lag_messages"] == 0)
+        done = subprocess.run(
+            [shell, "-bail", "-readonly", process.database],
+            input=typed.replace("data/app.db", str(process.database)),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert (done.returncode, done.stderr) == (0, "")
     assert "SEARCH indexed_message USING PRIMARY KEY (from_msisdn=?" in done.stdout
+    assert done.stdout.count("of-the-index") == 1
 
 
 @pytest.mark.parametrize("name", SqliteQueries.__struct_fields__)

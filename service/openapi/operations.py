@@ -77,8 +77,8 @@ def _receive_webhook(body_bytes_max: int) -> Operation:
         "Webhooks",
         "Store a message",
         "A 200 means that the message is on stable storage, from now or from earlier: the first"
-        " delivery of a `message_id` wins, and later ones change nothing. What gets 408 or 503 is"
-        " to be sent again; any other refusal would come again, too.",
+        " delivery of a `message_id` wins, and later ones change nothing. Send again what gets"
+        " 408 or 503; whatever else is refused would be refused again.",
         {200: answer_json(Ok, Ok("ok"), "The message is stored.") | {"links": {"listed": listed}}},
         (
             InvalidSignature(),

@@ -18,7 +18,7 @@ from tests.processes import ServiceProcess
 from tests.support import message, wait_until
 
 CONNECTIONS_MAX = 9
-"""Of one instance, as the README says."""
+"""Of one instance, as docs/postgresql.md says."""
 
 READ_ONLY = ("SYSTEM", "default_transaction_read_only", "on")
 UNDURABLE = {
