@@ -336,7 +336,7 @@ def test_what_measures_begins_all_the_same_where_something_else_goes_on(
 ) -> None:
     monkeypatch.setattr("tests.bench.quiet.os.getloadavg", lambda: (2.0, 2.0, 2.0))
     assert quiet.wait_until_quiet(Watch(), seconds_max=0) == 2.0
-    assert "not idle (load average 2.0)" in capsys.readouterr().err
+    assert "not idle (load average 2.00)" in capsys.readouterr().err
 
 
 @pytest.mark.bench

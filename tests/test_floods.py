@@ -321,7 +321,7 @@ def test_a_miss_is_told_in_both_tables() -> None:
     assert "| peak | 9,000 /s |  |  |" in text
     assert "| late | 2.50 s | at most 2 | **no** |" in text
     assert "| lost | 0 | 0 | yes |" in text
-    assert "**on a busy machine** (load average 1.0)" in text
+    assert "**on a busy machine** (load average 1.00)" in text
     assert "| overload | 60 | 1 of 2 | late: 2.50 s (at most 2) |" in summary({"overload": flood})
 
 

@@ -104,6 +104,6 @@ def _memory(field: str) -> int:
 
 def _file_system() -> str:
     done = subprocess.run(
-        ["stat", "--file-system", "--format=%T", ROOT], capture_output=True, text=True, check=False
+        ["df", "--output=fstype", ROOT], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip()
+    return done.stdout.split()[-1]

@@ -253,7 +253,7 @@ def _reads(report: Report) -> Figure | None:
         axes.set_ylabel("milliseconds")
     panels.flat[-1].legend(*panels.flat[0].get_legend_handles_labels(), loc="center")
     figure.suptitle("Reads as the database grows", fontweight="bold")
-    _foot(figure, report)
+    _foot(figure, report, "medians")
     return figure
 
 
@@ -323,11 +323,11 @@ def _plain() -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 
-def _foot(figure: Figure, report: Report) -> None:
-    """Where it was measured, small, below."""
+def _foot(figure: Figure, report: Report, shown: str = "medians, least to most") -> None:
+    """Where it was measured, and what of it is shown, small, below."""
     machine = report.machine
     words = (
         f"{report.command}\n{report.began_at[:10]} · {report.commit} · {machine['processor']},"
-        f" {machine['cores']} cores · medians, least to most"
+        f" {machine['cores']} cores · {shown}"
     )
     figure.supxlabel(words, fontsize=7.5, color="#555555")

@@ -20,5 +20,5 @@ def wait_until_quiet(watch: Watch, seconds_max: float = QUIET_SECONDS_MAX) -> fl
     while (load := os.getloadavg()[0]) > QUIET_LOAD and time.monotonic() < give_up_at:
         time.sleep(1)
     if load > QUIET_LOAD:
-        watch.say(f"The machine is not idle (load average {load:.1f}): figures will suffer.")
+        watch.say(f"The machine is not idle (load average {load:.2f}): figures will suffer.")
     return load

@@ -78,7 +78,7 @@ def source(report: Measured) -> str:
     """Command, date, machine and commit, whether something else was running, and what is newer."""
     processor, cores = report.machine["processor"], report.machine["cores"]
     busy = report.load_average[0]
-    warning = f"; **on a busy machine** (load average {busy:.1f})" if busy > QUIET_LOAD else ""
+    warning = f"; **on a busy machine** (load average {busy:.2f})" if busy > QUIET_LOAD else ""
     again = "".join(
         f" Measured again, `--parts {part}`: {when}."
         for part, when in report.measured_again.items()

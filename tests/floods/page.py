@@ -48,7 +48,7 @@ def _render(flood: Flood) -> str:
         for finding in flood.findings
     ]
     busy = flood.load_average[0]
-    warning = f"; **on a busy machine** (load average {busy:.1f})" if busy > QUIET_LOAD else ""
+    warning = f"; **on a busy machine** (load average {busy:.2f})" if busy > QUIET_LOAD else ""
     return (
         f"### {flood.name}\n\n{flood.load}\n\n"
         + table(["what", "measured", "bar", "kept"], rows)
