@@ -198,6 +198,25 @@ async def test_an_index_that_is_not_the_one_is_made_anew(
     assert indexed(database) == len(SENT)
 
 
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=[*SPOILED])
+async def test_of_several_that_start_at_once_one_makes_the_index_anew(
+    database: SqliteDatabase, spoil: Any
+) -> None:
+    await fill(database)
+    spoil(index_path(database.path))
+    stores = [SqliteStore(database.path, database.sql) for _ in range(4)]
+    try:
+        opening = (store.open() for store in stores)
+        assert await asyncio.gather(*opening, return_exceptions=True) == [None] * 4
+        for store in stores:
+            await store.index_all()
+            await check(store)
+    finally:
+        for store in stores:
+            await store.close()
+    assert indexed(database) == len(SENT)
+
+
 async def test_an_index_that_another_process_writes_is_used_and_left_where_it_is(
     database: SqliteDatabase,
 ) -> None:
