@@ -23,7 +23,7 @@ from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter
 T = TypeVar("T")
 
 FILTERS = ("from", "to", "since", "until", "q")
-Q_RULE = f"1 to {TEXT_CHARACTERS_MAX:,} characters, none of them U+0000"
+Q_RULE = f"1 to {TEXT_CHARACTERS_MAX:,} characters in UTF-8, none of them U+0000"
 
 _stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -98,4 +98,5 @@ def _instant(text: str) -> int:
 def _search(text: str) -> str:
     if not 1 <= len(text) <= TEXT_CHARACTERS_MAX or "\0" in text:
         raise ValueError
+    text.encode()  # of a command line that is not UTF-8, it raises UnicodeEncodeError
     return fold(text)

@@ -766,6 +766,7 @@ def test_no_database_is_made(tmp_path: Path) -> None:
         (["--since", "yesterday"], "--since must be an RFC 3339 instant"),
         (["--until", "2025-02-29T00:00:00Z"], "--until must be an RFC 3339 instant"),
         (["--q", ""], "--q must be 1 to 4,096 characters"),
+        (["--q", os.fsdecode(b"caf\xe9")], "--q must be 1 to 4,096 characters in UTF-8"),
         (["--format", "json"], "--format"),
         (["--output", "."], "--output must be a file"),
         (["--limit", "1"], "--limit"),

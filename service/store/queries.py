@@ -52,6 +52,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     create_tail_copy: str
     empty_slice: str
     estimate_text: str
+    estimate_ts: str
     fill_slice: str
     index_by_from: str
     index_by_text: str

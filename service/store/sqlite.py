@@ -96,7 +96,7 @@ class SqliteStore:
             if not self._path.exists():  # where it does, this has been done before it was made
                 make_folder(self._path.parent)
             await self._writer.run(self._migrate)
-            await self._indexer.open()
+            await self._open_index()
             await self.check()
             await self._take_over_log()
             # SQLite has synced it, too, but does not look whether that succeeded.
@@ -184,6 +184,16 @@ class SqliteStore:
     @property
     def _parts(self) -> Sequence[Pool | Indexer | Checkpoints]:
         return (self._readers, self._searchers, self._indexer, self._checkpoints, self._writer)
+
+    async def _open_index(self) -> None:
+        """Under the write lock: of several processes that start at once, one makes an index anew
+        and the others find it made. Else each would remove that of the one before it.
+        """
+        await self._writer.run(lambda raw: raw.execute(self._queries.begin_write))
+        try:
+            await self._indexer.open()
+        finally:
+            await self._writer.run(lambda raw: raw.rollback())
 
     async def _take_over_log(self) -> None:
         """Keep the database open from now on, and have the disk hold what its log seems to."""

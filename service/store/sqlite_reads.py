@@ -53,7 +53,7 @@ class Reads:
             del sizes["by_text"]
         if (
             least(sizes) == "by_scan"
-            and self._up_to_few(self._queries.estimate_scan) > FEW_MESSAGES
+            and self._up_to(FEW_MESSAGES, self._queries.estimate_scan) > FEW_MESSAGES
         ):
             del sizes["by_scan"]
         sql = getattr(self._queries, "page_" + least(sizes))
@@ -68,7 +68,7 @@ class Reads:
             return self._sizes["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
             return self._sizes["by_to"]
-        return self._one(getattr(queries, "count_" + least(self._sizes)))
+        return self._one(getattr(queries, "count_" + least(self._sizes_to_count())))
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
@@ -91,24 +91,40 @@ class Reads:
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """By side that can serve the filter: how many messages it would look at."""
+        return self._sizes_up_to(FEW_MESSAGES)
+
+    def _sizes_to_count(self) -> dict[str, int]:
+        """As `_sizes`, and where all sides are long, as far as it takes to tell the shortest."""
+        sizes, limit = self._sizes, FEW_MESSAGES
+        while "by_text" in sizes and len(sizes) > 1 and min(sizes.values()) > limit:
+            limit = 10 * min(sizes.values())
+            sizes = self._sizes_up_to(limit)
+        return sizes
+
+    def _sizes_up_to(self, limit: int) -> dict[str, int]:
+        """`_sizes`, where those that have a text are counted no further than to `limit` + 1."""
         chosen, queries = self._chosen, self._queries
         sizes = {}
         if chosen.from_msisdn is not None:
             sizes["by_from"] = self._one(queries.total_of_sender)
         if chosen.to_msisdn is not None:
             sizes["by_to"] = self._one(queries.total_of_recipient)
+        # by_ts is for a filter without a number.
+        has_range = not sizes and (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
         if self._parameters["match"]:
-            sizes["by_text"] = self._up_to_few(queries.estimate_text)
+            sizes["by_text"] = self._up_to(limit, queries.estimate_text)
+            if has_range:
+                sizes["by_ts"] = self._up_to(sizes["by_text"], queries.estimate_ts)
         elif chosen.q_folded:
             total = self._one(queries.total_of_all)
-            if not sizes:  # by_ts is for a filter without a number
-                has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
+            if not sizes:
                 sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""}) if has_range else total
             sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
 
-    def _up_to_few(self, sql: str) -> int:
-        return self._one(sql, {"limit": FEW_MESSAGES + 1})
+    def _up_to(self, limit: int, sql: str) -> int:
+        """What `sql` counts, or `limit` + 1 where it is more."""
+        return self._one(sql, {"limit": limit + 1})
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
         return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])

@@ -198,6 +198,25 @@ async def test_an_index_that_is_not_the_one_is_made_anew(
     assert indexed(database) == len(SENT)
 
 
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=[*SPOILED])
+async def test_of_several_that_start_at_once_one_makes_the_index_anew(
+    database: SqliteDatabase, spoil: Any
+) -> None:
+    await fill(database)
+    spoil(index_path(database.path))
+    stores = [SqliteStore(database.path, database.sql) for _ in range(4)]
+    try:
+        opening = (store.open() for store in stores)
+        assert await asyncio.gather(*opening, return_exceptions=True) == [None] * 4
+        for store in stores:
+            await store.index_all()
+            await check(store)
+    finally:
+        for store in stores:
+            await store.close()
+    assert indexed(database) == len(SENT)
+
+
 async def test_an_index_that_another_process_writes_is_used_and_left_where_it_is(
     database: SqliteDatabase,
 ) -> None:
@@ -477,6 +496,31 @@ PARTS = {
 @pytest.mark.parametrize(("q", "expression"), PARTS.items())
 def test_a_search_is_for_all_its_parts_of_three_characters(q: str, expression: str) -> None:
     assert match_parts(q) == expression
+
+
+FEW_BESIDE_A_COMMON_TEXT = {
+    "in a range": Filter(since=NOON - 20, until=NOON - 15, q_folded="text number"),
+    "in a range of some": Filter(since=NOON - 50, until=NOON - 15, q_folded="text number"),
+    "of a sender": Filter(from_msisdn="+11", q_folded="text number"),
+    "of a sender in a range": Filter("+11", since=NOON - 20, q_folded="text number"),
+}
+
+
+@pytest.mark.parametrize(
+    "chosen", FEW_BESIDE_A_COMMON_TEXT.values(), ids=[*FEW_BESIDE_A_COMMON_TEXT]
+)
+@pytest.mark.parametrize("few_messages", [0, 2, 10])
+async def test_a_search_for_a_common_text_can_be_narrowed(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, chosen: Filter, few_messages: int
+) -> None:
+    """It must not look at all that have the text, as it does where that is the shortest way."""
+    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few_messages)
+    await fill(database)
+    (database.sql / "queries" / "count_by_text.sql").write_text("SELECT -1", "utf-8")
+    async with opened(database) as store:
+        expected = MODEL.matching(chosen)
+        assert await store.page_and_count(chosen, None, 0, 100) == (expected, len(expected))
+        assert (await store.page_and_count(Filter(q_folded="text number"), None, 0, 1))[1] == -1
 
 
 SYNTAX = [
