@@ -30,9 +30,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # A label that is empty, or longer than 63 characters, does not get as far as the resolver.
+        reason = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise SettingsError(
-            f"HOST must be a host name or an IP address of this machine: {error.strerror}"
+            f"HOST must be a host name or an IP address of this machine: {reason}"
         ) from error
     # One port chosen by the system can't be had on two addresses.
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))

@@ -248,6 +248,13 @@ def test_a_server_that_is_not_there() -> None:
     assert PASSWORD not in said
 
 
+@pytest.mark.parametrize("host", ["no..host", "h" * 64])
+def test_a_server_whose_name_no_host_can_have(host: str) -> None:
+    said = start_in_vain_with(f"postgresql://me:{PASSWORD}@{host}/webhooks")
+    assert f"can't use postgresql://{host}/webhooks: its host" in said
+    assert PASSWORD not in said
+
+
 def test_a_password_that_is_wrong() -> None:
     with empty_database("postgres", Path()) as url:
         parts = urlsplit(url)
