@@ -52,7 +52,12 @@ class GracefulServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
-        self._listener.open(self._create_protocol, self.server_state.connections)
+        try:
+            self._listener.open(self._create_protocol, self.server_state.connections)
+        except StartError:
+            # The database is open by now: its threads would keep the process for ever.
+            await self.lifespan.shutdown()
+            raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._listener.close()
