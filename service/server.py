@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any, cast
 
 import uvicorn
@@ -40,9 +41,18 @@ and again took a tenth of the time, and none of it is garbage."""
 class GracefulServer(uvicorn.Server):
     """Ends with the code 0 after SIGTERM and SIGINT, and drains the store whatever the signals."""
 
-    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: Listener, give_up_start: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._listener = listener
+        self._give_up_start = give_up_start
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self.started:
+            # To open the database can take long: another instance may be migrating it.
+            self._give_up_start()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -114,7 +124,8 @@ def run(
         ):
             sockets = bind_sockets()
             listener = Listener(sockets, connections_max, metrics, log)
-            _run(runner, GracefulServer(config, listener), app, sockets)
+            server = GracefulServer(config, listener, app.give_up_start)
+            _run(runner, server, app, sockets)
     finally:
         log.close()
 
@@ -156,6 +167,8 @@ def _run(
         runner.run(server.serve())
     except SystemExit as error:
         # uvicorn's way to say that the lifespan did not start.
+        if server.should_exit and app.start_error is None:
+            return  # a signal came first
         raise app.start_error or StartError("the service did not start") from error
     finally:
         for bound in sockets:
