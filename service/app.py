@@ -1,5 +1,7 @@
 """Builds the application: the one file that knows all the others."""
 
+import asyncio
+
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,6 +58,7 @@ class Application:
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
         self._serve = RequestObserver(router, log, self.metrics)
+        self._opening: asyncio.Task[None] | None = None
         self.start_error: StartError | None = None
         """Why the lifespan did not start."""
 
@@ -64,6 +67,11 @@ class Application:
             await self._live(receive, send)
         else:
             await self._serve(scope, receive, send)
+
+    def give_up_start(self) -> None:
+        """Open the store no further: the lifespan does not start, and there is no `start_error`."""
+        if self._opening is not None:
+            self._opening.cancel()
 
     def _routes(self) -> list[ExactRoute]:
         settings, store = self._settings, self._store
@@ -90,11 +98,16 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         """The ASGI lifespan: start, wait for the end, stop."""
         await receive()
+        self._opening = asyncio.create_task(self._store.open())
         try:
-            await self._store.open()
+            await self._opening
         except StartError as error:
             self.start_error = error
             await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        except asyncio.CancelledError:
+            await self._store.close()
+            await send({"type": "lifespan.startup.failed", "message": "stopped by a signal"})
             return
         try:
             self._ingest.start()

@@ -18,6 +18,7 @@ from service.metrics import Metrics
 from service.middleware import REQUEST_ID_HEADER, fresh_request_id
 from service.protocol import LINGER_SECONDS, DeadlineProtocol
 from service.schemas import Refusal, encode
+from service.sockets import listen
 
 CONNECTIONS_MAX = 5_000
 """With a message each that waits for its commit they take 75 MiB, and about half a second of it."""
@@ -76,7 +77,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         for listening in self._sockets:
             listening.setblocking(False)
-            listening.listen(BACKLOG_CONNECTIONS)
+            listen(listening, BACKLOG_CONNECTIONS)
             self._resume(listening)
             host, port = listening.getsockname()[:2]
             self._log.info("listening", host=host, port=port)

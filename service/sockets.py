@@ -30,9 +30,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # A label that is empty, or longer than 63 characters, does not get as far as the resolver.
+        reason = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise SettingsError(
-            f"HOST must be a host name or an IP address of this machine: {error.strerror}"
+            f"HOST must be a host name or an IP address of this machine: {reason}"
         ) from error
     # One port chosen by the system can't be had on two addresses.
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
@@ -70,6 +72,16 @@ def rebind(bound: socket.socket) -> socket.socket:
     return renewed
 
 
+def listen(bound: socket.socket, backlog_connections: int) -> None:
+    """Have connections come to a socket of `bind`; raises StartError where that can't be."""
+    try:
+        # So that the next start can bind, too, while old connections of this one linger.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.listen(backlog_connections)
+    except OSError as error:
+        raise _describe(bound.getsockname(), error) from error
+
+
 def _bind(family: int, address: Any, shares_port: bool = False) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -80,9 +92,15 @@ def _bind(family: int, address: Any, shares_port: bool = False) -> socket.socket
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
+        # Two may have the address as long as neither listens, which takes as long as it takes to
+        # open the database: without the option, the second can't.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         bound.close()
-        raise StartError(
-            f"HOST and PORT: can't listen on {address[0]} port {address[1]}: {error.strerror}"
-        ) from error
+        raise _describe(address, error) from error
     return bound
+
+
+def _describe(address: Any, error: OSError) -> StartError:
+    host, port = address[:2]
+    return StartError(f"HOST and PORT: can't listen on {host} port {port}: {error.strerror}")

@@ -8,7 +8,6 @@ passes signals on, and starts a worker anew that has ended by itself.
 import gc
 import os
 import signal
-import sys
 import time
 import traceback
 from collections import deque
@@ -150,7 +149,6 @@ class Supervisor:
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stderr.flush()
             os._exit(exit_code)
 
     def _leave_to_others(self, worker: Worker) -> None:

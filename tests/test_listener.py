@@ -15,11 +15,12 @@ from typing import Any, cast
 import pytest
 
 from service import listener
+from service.errors import StartError
 from service.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener
 from service.logs import Log
 from service.metrics import Metrics
 from service.protocol import DeadlineProtocol
-from service.sockets import bind
+from service.sockets import bind, bind_each, listen
 from tests.processes import ServiceProcess, clean_environment
 from tests.support import (
     WAIT_SECONDS,
@@ -288,3 +289,54 @@ def ask(connection: socket.socket, request: bytes) -> bytes:
     """What comes first of the answer."""
     connection.sendall(request)
     return connection.recv(2**16)
+
+
+# Two starts at once, neither of which listens yet
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_port_that_was_bound_is_taken_before_it_listens(processes: int) -> None:
+    def claim(port: int) -> list[socket.socket]:
+        if processes == 1:
+            return bind("127.0.0.1", port)
+        return [bound for each in bind_each("127.0.0.1", port, processes) for bound in each]
+
+    with ExitStack() as stack:
+        bound = [stack.enter_context(each) for each in claim(0)]
+        port = bound[0].getsockname()[1]
+        for another in (bind, lambda host, port: bind_each(host, port, 2)):
+            with pytest.raises(StartError, match="HOST and PORT: "):
+                another("127.0.0.1", port)
+
+
+def test_a_port_with_connections_that_linger_is_had_again_at_once() -> None:
+    port = 0
+    for _ in range(2):
+        (bound,) = bind("127.0.0.1", port)
+        with bound:
+            port = bound.getsockname()[1]
+            listen(bound, 5)
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                bound.accept()[0].close()  # whoever closes first keeps the port in TIME_WAIT
+                assert client.recv(1) == b""
+
+
+TAKEN = """
+import runpy, service.listener, service.errors
+def fail(*_): raise service.errors.StartError("HOST and PORT: somebody was faster")
+service.listener.listen = fail
+runpy.run_module("service", run_name="__main__")
+"""
+
+
+def test_a_port_that_is_lost_while_the_database_opens_ends_the_start(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", TAKEN],
+        env=clean_environment(DATABASE_URL=f"sqlite:///{tmp_path}/app.db", PORT="0"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "HOST and PORT: somebody was faster\n")
+    assert "exception" not in done.stdout

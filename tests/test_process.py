@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 
 from service.store.sqlite import driver  # type: ignore[attr-defined] # it is imported there
 from tests.kinds import empty_database, environment_of, on_each_database
+from tests.postgres.databases import connected
 from tests.processes import NO_TLS, ServiceProcess, clean_environment, serving
 from tests.support import ROOT, encode, message, signed, wait_until
 
@@ -211,6 +213,44 @@ def test_killed_five_times_over_one_database(tmp_path: Path, database_url: str) 
         assert_holds(process.database, acknowledged)
 
 
+# A stop before the start is over
+
+
+@contextmanager
+def locked(kind: str, url: str) -> Iterator[None]:
+    """Somebody has the lock that a start waits for."""
+    if kind == "sqlite":
+        with closing(driver.connect(urlsplit(url).path[1:], isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        with connected(url) as run:
+            run("BEGIN")
+            run("SELECT number FROM migrations WHERE number = 0 FOR UPDATE")
+            yield
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_signal_while_the_database_opens(tmp_path: Path, kind: str, number: int) -> None:
+    with empty_database(kind, tmp_path) as url:
+        environment = environment_of(url)
+        with ServiceProcess(tmp_path, environment):
+            pass  # the database is there
+        with locked(kind, url):
+            process = ServiceProcess(tmp_path, environment)
+            process.wait_for_line("server", lambda line: line["message"].startswith("Waiting"))
+            time.sleep(0.3)  # until it waits for the lock
+            process.process.send_signal(number)
+            try:
+                assert process.process.wait(STOP_SECONDS_MAX) == 0
+            finally:
+                process.process.kill()
+                process.wait()
+        assert process.errors == ""
+        assert not process.log_lines("listening")
+
+
 # A database that can't be used
 
 
@@ -245,6 +285,13 @@ PASSWORD = "a-private-password"
 def test_a_server_that_is_not_there() -> None:
     said = start_in_vain_with(f"postgresql://me:{PASSWORD}@127.0.0.1:1/webhooks")
     assert "can't use postgresql://127.0.0.1:1/webhooks: " in said
+    assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("host", ["no..host", "h" * 64])
+def test_a_server_whose_name_no_host_can_have(host: str) -> None:
+    said = start_in_vain_with(f"postgresql://me:{PASSWORD}@{host}/webhooks")
+    assert f"can't use postgresql://{host}/webhooks: its host" in said
     assert PASSWORD not in said
 
 

@@ -328,6 +328,15 @@ def test_a_word_that_is_no_command_is_a_mistake(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("host", ["no..host", "h" * 64])
+def test_a_name_that_no_host_can_have_ends_the_start_with_one_line(
+    tmp_path: Path, host: str
+) -> None:
+    code, _, errors = fail([], tmp_path, HOST=host)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert errors.startswith("HOST must be")
+
+
 def test_a_port_in_use_ends_the_start_with_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -103,6 +103,11 @@ def test_a_port_that_another_service_has_is_not_shared_with_it(tmp_path: Path) -
     assert done.stderr.count("\n") == 1
 
 
+def test_a_standard_error_that_is_closed_keeps_no_worker_from_ending_well(tmp_path: Path) -> None:
+    with several(tmp_path, workers=2, prefix=("sh", "-c", 'exec "$@" 2>&-', "sh")) as process:
+        assert process.stop() == 0
+
+
 # One /metrics
 
 

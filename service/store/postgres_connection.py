@@ -126,13 +126,16 @@ class Server:
             return await self._open_one(self._url)
 
     async def _open_one(self, url: str) -> Any:
-        return await asyncpg.connect(
-            url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=None,
-            statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
-            server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
-        )
+        try:
+            return await asyncpg.connect(
+                url,
+                timeout=CONNECT_SECONDS,
+                command_timeout=None,
+                statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
+                server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
+            )
+        except UnicodeError:  # its text may quote what it is about
+            raise OSError("its host, user or password is nothing that can be encoded") from None
 
     async def _look(self, connection: Any) -> bool:
         """Whether there is a pooler; raises DatabaseError where a commit would not be durable."""

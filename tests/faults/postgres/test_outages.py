@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.postgres.load import Load
@@ -17,7 +19,7 @@ from tests.faults.postgres.watching import (
 )
 from tests.postgres.proxy import Proxy
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
+from tests.processes import NO_TLS, ServiceProcess
 from tests.support import wait_until
 
 READS = ("/messages", "/stats", "/messages?q=hello&from=%2B491701234567")
@@ -140,3 +142,23 @@ def test_a_stop_while_the_server_is_frozen_ends_within_ten_seconds(
     # Those who were there when the signal came have their answer.
     waiting = [each.status for each in load.deliveries if each.began_at < began]
     assert waiting == [503] * 8
+
+
+def test_a_stop_of_workers_does_not_wait_for_a_read_that_hangs(
+    durable_server: Server, database: str, tmp_path: Path
+) -> None:
+    environment = {
+        "DATABASE_URL": durable_server.url(database),
+        "QUERY_TIMEOUT_SECONDS": "60",
+        "WORKERS": "2",
+    }
+    with ServiceProcess(tmp_path, environment) as process:
+        process.wait_for_line("listening", lambda _: len(process.log_lines("listening")) == 2)
+        assert process.get("/stats").status_code == 200
+        with frozen(durable_server), ThreadPoolExecutor() as threads:
+            url = f"{process.url}/stats"
+            reads = [threads.submit(httpx.get, url, timeout=30, verify=NO_TLS) for _ in range(4)]
+            time.sleep(0.5)
+            assert process.stop() == 0  # and none of the workers had to be killed
+        assert {read.result().status_code for read in reads} == {503}
+        assert process.errors == ""
