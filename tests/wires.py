@@ -62,7 +62,7 @@ async def served(
         sockets = bind("127.0.0.1", 0)
         port = sockets[0].getsockname()[1]
         listener = Listener(sockets, connections_max, service.app.metrics, service.log)
-        server = GracefulServer(configure(service.app), listener)
+        server = GracefulServer(configure(service.app), listener, service.app.give_up_start)
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
         wires = Wires(service, port)
