@@ -84,7 +84,8 @@ class SqliteStore:
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         # Searches wait first: they take the longest, and all other reads go on meanwhile.
         readers = (self._searchers, self._readers)
-        self._checkpoints = Checkpoints(writes, queries, self._writer, readers, self._reopen)
+        log = path.with_name(path.name + FILES["wal"])
+        self._checkpoints = Checkpoints(log, writes, queries, self._writer, readers, self._reopen)
         self._indexer = Indexer(path, folder, queries)
 
     async def open(self) -> None:
@@ -115,6 +116,7 @@ class SqliteStore:
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.port.Store.insert`."""
+        await self._checkpoints.make_room()
         if self._checkpoints.is_unsynced:
             raise StoreError("the database file could not be synced, and is not reopened yet")
         outcomes = await self._writer.run(lambda connection: self._insert(connection, messages))

@@ -2,9 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from pathlib import Path
 
+from service.store.folders import size_of
 from service.store.port import DiskFailed, StoreError
 from service.store.queries import SqliteQueries
 from service.store.sqlite_connection import Options, Pool
@@ -17,22 +19,28 @@ FRAMES_LEFT = 500
 LOG_FRAMES_MAX = 16_000
 """A longer log (of 4 KiB a frame) has been kept by reads from beginning anew: they have to wait."""
 
+LOG_BYTES_MAX = 64 * 2**20
+"""A longer log is moved before anything more is stored. The file is cut back to this when the log
+begins anew: `journal_size_limit` in connection.sql."""
+
 
 class Checkpoints:
     """Moves what the writer has committed. `start` it, `notify` it, `close` it."""
 
     def __init__(
         self,
+        log: Path,
         options: Options,
         queries: SqliteQueries,
         writer: Pool,
         readers: Sequence[Pool],
         reopen: Callable[[], Awaitable[None]],
     ) -> None:
-        """`readers` are made to wait in this order, where there is no other way.
+        """`log` is the file. `readers` are made to wait in this order, where there is no other way.
 
         `reopen` closes every connection, this one too, so that nothing is moved meanwhile.
         """
+        self._log = log
         self._queries = queries
         self._writer = writer
         self._readers = readers
@@ -54,6 +62,15 @@ class Checkpoints:
         """Messages have been stored."""
         self._is_log_growing.set()
 
+    async def make_room(self) -> None:
+        """Move the log where it has become long, whoever waits for that: it grows no further.
+
+        SQLite would do it by itself (`wal_autocheckpoint`), but tells nobody when it fails.
+        """
+        if size_of(self._log) > LOG_BYTES_MAX and not self.is_unsynced:
+            with self._noting_trouble():
+                await self._writer.run(self._checkpoint)
+
     def emptied(self) -> AbstractAsyncContextManager[None]:
         """See `Pool.emptied`."""
         return self._pool.emptied()
@@ -74,18 +91,22 @@ class Checkpoints:
             await self._is_log_growing.wait()
             await asyncio.sleep(CHECKPOINT_SECONDS)
             self._is_log_growing.clear()
-            try:
+            if self.is_unsynced:
+                await self._make_sure()
+            with self._noting_trouble():
                 await self._move()
-                self.trouble = None
-            except StoreError as error:
-                self.trouble = str(error)
-                self._is_log_growing.set()
-                if isinstance(error, DiskFailed):
-                    await self._make_sure()
+
+    @contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.trouble = str(error)
+            self.is_unsynced = self.is_unsynced or isinstance(error, DiskFailed)
+            self._is_log_growing.set()
 
     async def _make_sure(self) -> None:
         """Return when the log will be moved anew from its beginning."""
-        self.is_unsynced = True
         while self.is_unsynced:
             try:
                 await self._reopen()
@@ -113,8 +134,11 @@ class Checkpoints:
                 for pool in self._readers:
                     await pauses.enter_async_context(pool.paused())
                 await self._writer.run(self._checkpoint)
+        self.trouble = None
 
     def _checkpoint(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Move frames; gives how many the log has, and how many of them have been moved."""
+        if self.is_unsynced:  # since this was asked for: it could succeed, and hide what is missing
+            raise StoreError("the database is not reopened yet")
         _, frames, moved = connection.execute(self._queries.checkpoint).fetchone()
         return int(frames), int(moved)

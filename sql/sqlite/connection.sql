@@ -9,12 +9,12 @@ PRAGMA journal_mode = WAL;
 -- loss of power.
 PRAGMA synchronous = FULL;
 
--- The service moves the log's pages into the database twice a second, while nobody waits for it.
--- Only where that can't keep up does the commit that takes the log past this many pages (of 4 KiB,
--- so 64 MiB) do it, and wait.
-PRAGMA wal_autocheckpoint = 16000;
+-- The service moves the log's pages into the database twice a second, while nobody waits for it, and
+-- before it stores more where the log is longer than the limit below. A commit never does: SQLite
+-- tells nobody when that fails (service/store/sqlite_checkpoints.py).
+PRAGMA wal_autocheckpoint = 0;
 
--- After a checkpoint, a log that a long reader made grow is cut back to 64 MiB.
+-- After a checkpoint, a log that has grown longer is cut back to 64 MiB.
 PRAGMA journal_size_limit = 67108864;
 
 -- Another process (a shell, a backup) may hold the write lock for up to 2 seconds.

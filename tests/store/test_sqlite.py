@@ -359,6 +359,45 @@ async def test_a_checkpoint_that_fails_is_trouble_until_one_succeeds(
     assert len(await store.page(Filter(), None, 0, 10)) == 2
 
 
+async def test_a_long_log_that_can_not_be_moved_takes_no_more(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes room is told what SQLite's own checkpoint, in a commit, keeps to itself."""
+    checkpoints, is_back = store._checkpoints, False
+    checkpoint = checkpoints._checkpoint
+
+    def checkpoint_or_fail(connection: Any) -> tuple[int, int]:
+        if not is_back:
+            raise DiskFailed("the disk is away")
+        return checkpoint(connection)
+
+    await store.insert([message("before")])
+    monkeypatch.setattr(sqlite_checkpoints, "LOG_BYTES_MAX", 0)
+    monkeypatch.setattr(checkpoints, "_checkpoint", checkpoint_or_fail)
+    with pytest.raises(StoreError, match="is not reopened yet"):
+        await store.insert([message("between")])
+    with pytest.raises(StoreError, match="the log does not move: the disk is away"):
+        await store.check()
+    is_back = True
+    while checkpoints.trouble is not None:  # noqa: ASYNC110 - as a probe would
+        await asyncio.sleep(0.01)
+    await store.insert([message("after")])
+    await store.check()
+    assert len(await store.page(Filter(), None, 0, 10)) == 2
+
+
+async def test_a_log_that_is_not_moved_beside_is_moved_before_more_is_stored(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._checkpoints, "notify", lambda: None)
+    monkeypatch.setattr(sqlite_checkpoints, "LOG_BYTES_MAX", log_bytes_max := 100 * FRAME_BYTES)
+    log_bytes = []
+    for batch in range(40):
+        await store.insert([message(f"{n}-{batch}") for n in range(50)])
+        log_bytes.append((tmp_path / "store.db-wal").stat().st_size)
+    assert log_bytes_max < max(log_bytes) < 2 * log_bytes_max
+
+
 async def test_reopening_closes_everything_and_keeps_the_log(
     tmp_path: Path, store: SqliteStore
 ) -> None:
