@@ -221,9 +221,7 @@ class PostgresStore:
         if not first:
             return []
         columns = zip(*map(msgspec.structs.astuple, first.values()), strict=True)
-        batch = dict(zip(COLUMNS, columns, strict=True)) | {
-            "is_searchable": self._indexer.has_texts
-        }
+        batch = dict(zip(COLUMNS, columns, strict=True))
         (result,) = await session.fetch(self._queries.insert_messages, batch)
         self._server.require_durability(result)
         there = result["message_ids"]

@@ -78,6 +78,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
 
     count_batches: str
     count_by_pair: str
+    discard_unsearched: str
     index_texts: str
     insert_migration_lock: str
     lock_migrations: str
