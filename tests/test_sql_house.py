@@ -289,7 +289,6 @@ PSQL_VALUES = (
     dict.fromkeys(("limit", "offset", "number", "few_messages", "candidates_max"), "0")
     | dict.fromkeys(("since", "until", "after_ts"), r"'\'infinity\''")
     | dict.fromkeys(COLUMNS, r"'\'{}\''")
-    | {"is_searchable": "true"}
 )
 
 

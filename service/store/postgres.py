@@ -49,6 +49,10 @@ ATTEMPT_SECONDS = 0.02
 """A batch that the server refused for another transaction's sake is tried again after a random
 time of up to this, twice as much each time."""
 
+ENCODINGS = ("UTF8", "SQL_ASCII", None)
+"""What any text can be stored in: SQL_ASCII takes all bytes as they are, and a server that does not
+say is no PostgreSQL. With any other, a character that it lacks fails all of a batch."""
+
 CREATED_AT_ONCE = (
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateTableError,
@@ -221,9 +225,7 @@ class PostgresStore:
         if not first:
             return []
         columns = zip(*map(msgspec.structs.astuple, first.values()), strict=True)
-        batch = dict(zip(COLUMNS, columns, strict=True)) | {
-            "is_searchable": self._indexer.has_texts
-        }
+        batch = dict(zip(COLUMNS, columns, strict=True))
         (result,) = await session.fetch(self._queries.insert_messages, batch)
         self._server.require_durability(result)
         there = result["message_ids"]
@@ -235,10 +237,20 @@ class PostgresStore:
         return classify(messages, first, created_count, [Row(*row) for row in stored])
 
     async def _migrate(self, session: Session) -> None:
+        await self._require_encoding(session)
         await self._create_migrations(session)
         while await self._migrate_once(session):
             pass
         await self._prepare_search(session)
+
+    async def _require_encoding(self, session: Session) -> None:
+        """Raise DatabaseError where the database can't hold every text."""
+        (server,) = await session.fetch(self._queries.read_server)
+        if server["encoding"] not in ENCODINGS:
+            raise DatabaseError(
+                f"it is encoded in {server['encoding']}, and can't hold every character:"
+                " create one with ENCODING 'UTF8' TEMPLATE template0"
+            )
 
     async def _create_migrations(self, session: Session) -> None:
         """Make the list of migrations, and the row in it that all lock; others may do the same."""

@@ -136,9 +136,18 @@ class Indexer:
     async def _index(self, session: Session) -> Taken:
         """Take the texts of some batches into the index of texts."""
         if not self.has_texts:
-            return Taken(0, 0)
+            return await self._discard(session)
         rows = await session.fetch(self._queries.index_texts, {"limit": BATCHES_AN_INDEXING})
         return Taken(*rows[0])
+
+    async def _discard(self, session: Session) -> Taken:
+        """Take away what is noted for an index of texts, unless another instance has made one."""
+        async with session.transaction():
+            if not await session.fetch(self._queries.lock_totals):
+                return Taken(0, 0)
+            (row,) = await session.fetch(self._queries.discard_unsearched)
+        self.has_texts, *taken = row
+        return Taken(*taken)
 
     async def _measure_tail(self, session: Session) -> dict[str, int]:
         (row,) = await session.fetch(self._queries.measure_tail)

@@ -101,7 +101,7 @@ class Reads:
             return await self._one("total_of_sender")
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
             return await self._one("total_of_recipient")
-        if self._finds_text and await self._few() == FEW_MESSAGES:
+        if self._finds_text and await self._is_text_shorter():
             return await self._one("count_by_text")
         return await self._one(
             "count_" + ("by_scan" if await self._is_scan_shorter() else self._side)
@@ -113,6 +113,23 @@ class Reads:
             return FEW_MESSAGES
         return min(FEW_MESSAGES, await self._measure())
 
+    async def _is_text_shorter(self) -> bool:
+        """Whether fewer have the text, which many have, than have all else that the filter names.
+
+        Both are looked at as far as it takes to tell: a small part of what the count then does.
+        """
+        if self._chosen == Filter(q_folded=self._chosen.q_folded):
+            return True
+        if await self._few() < FEW_MESSAGES:
+            return False
+        limit = FEW_MESSAGES
+        while (side := await self._up_to(limit, "estimate_side")) > limit:
+            limit = 10 * side
+            having_text = await self._up_to(limit, "estimate_text")
+            if having_text <= limit:
+                return having_text < await self._up_to(having_text, "estimate_side")
+        return False
+
     async def _is_scan_shorter(self) -> bool:
         """Whether to read all messages in the order they lie in is shorter than by their side."""
         if self._finds_text or not self._chosen.q_folded:
@@ -120,7 +137,7 @@ class Reads:
         return await self._one("total_of_all") // READS_IN_A_ROW < await self._measure()
 
     async def _have_few_the_text(self) -> bool:
-        return await self._one("estimate_scan", {"limit": FEW_MESSAGES + 1}) <= FEW_MESSAGES
+        return await self._up_to(FEW_MESSAGES, "estimate_scan") <= FEW_MESSAGES
 
     async def _measure(self) -> int:
         """How many messages the side of the filter would look at."""
@@ -139,6 +156,10 @@ class Reads:
         if (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX):
             return await self._one("count_by_ts", {"q": ""})
         return await self._one("total_of_all")
+
+    async def _up_to(self, limit: int, query: str) -> int:
+        """What `query` counts, or `limit` + 1 where it is more."""
+        return await self._one(query, {"limit": limit + 1})
 
     async def _one(self, query: str, more: Parameters | None = None) -> int:
         rows = await self._fetch(query, more)

@@ -22,6 +22,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     count_by_ts: str
     create_migrations: str
     estimate_scan: str
+    estimate_text: str
     find_messages: str
     insert_messages: str
     list_migrations: str
@@ -51,7 +52,6 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     create_slice: str
     create_tail_copy: str
     empty_slice: str
-    estimate_text: str
     estimate_ts: str
     fill_slice: str
     index_by_from: str
@@ -78,6 +78,8 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
 
     count_batches: str
     count_by_pair: str
+    discard_unsearched: str
+    estimate_side: str
     index_texts: str
     insert_migration_lock: str
     lock_migrations: str

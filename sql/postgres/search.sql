@@ -14,9 +14,19 @@ CREATE TABLE texts (
 
 CREATE INDEX by_text ON texts USING gin (text_folded gin_trgm_ops);
 
+-- While the index is not there to be seen yet, other instances take the notes in unsearched away.
+-- They hold this row meanwhile, and so does what follows, up to its commit.
+SELECT id FROM totals WHERE id = 1 FOR UPDATE;
+
+-- What was stored before, but for what is noted: a message is in one place, or a search finds it twice.
 INSERT INTO unsearched (batch_id, message_count, message_ids)
 SELECT gen_random_uuid(), count(*), array_agg(message_id)
 FROM (
-    SELECT message_id, div(row_number() OVER (ORDER BY message_id), 1000) AS batch FROM messages
+    SELECT message_id, div(row_number() OVER (ORDER BY message_id), 1000) AS batch
+    FROM messages LEFT JOIN (
+        SELECT message_id, TRUE AS is_noted
+        FROM unsearched, unnest(message_ids) AS one (message_id)
+    ) AS noted USING (message_id)
+    WHERE is_noted IS NULL
 ) AS numbered
 GROUP BY batch;

@@ -65,9 +65,10 @@ class Databases:
             url = urlsplit(url)._replace(path=f"/{database}").geturl()
         return _run(_fetch(url, sql))
 
-    def create_database(self, name: str) -> None:
+    def create_database(self, name: str, options: str = "") -> None:
+        """Make it, with those `options` of CREATE DATABASE."""
         owner = f' OWNER "{self._owner}"' if self._owner else ""
-        self.admin(f'CREATE DATABASE "{name}"{owner}')
+        self.admin(f'CREATE DATABASE "{name}"{owner} {options}')
 
     def drop_database(self, name: str) -> None:
         """Drop it where it is there, and end the connections to it."""

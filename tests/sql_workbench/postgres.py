@@ -51,7 +51,6 @@ SAMPLES: dict[str, Any] = {
     "number": 0,
     "name": "",
     "digest": "",
-    "is_searchable": True,
 }
 """The value of each parameter that is not an array; of an array, the one without an element."""
 
@@ -182,7 +181,6 @@ async def fill(connection: Any, queries: dict[str, str]) -> None:
             [NOON + timedelta(seconds=chance.randrange(10_000)) for _ in numbers],
             texts,
             [text.casefold() for text in texts],
-            True,
         )
     await connection.execute("VACUUM ANALYZE")
 

@@ -7,10 +7,12 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
+from service.store import postgres_reads
 from service.store.port import Filter, Store
 from service.store.postgres import PostgresStore
 from service.store.postgres_connection import Session
-from tests.store.messages import NOON, message
+from tests.store.databases import Database, PostgresDatabase
+from tests.store.messages import NOON, message, row
 
 pytestmark = [
     pytest.mark.anyio,
@@ -106,3 +108,72 @@ async def test_a_page_and_its_count_take_one_statement_each_or_one_together(
 async def test_the_totals_take_one_statement(filled: Store, run: list[str]) -> None:
     await filled.totals()
     assert run == ["read_totals"]
+
+
+COMMON = [
+    message(
+        f"{number:03}",
+        from_msisdn=ANNA if number % 20 == 0 else BEN,
+        to_msisdn=BEN,
+        ts=NOON + number,
+        text=f"Common number {number}",
+    )
+    for number in range(200)
+]
+NARROWED = {
+    "in a range": Filter(since=NOON + 100, until=NOON + 105),
+    "in a range of some": Filter(since=NOON + 100, until=NOON + 160),
+    "in a range of none": Filter(since=NOON + 1_000),
+    "of a sender": Filter(ANNA),
+    "of a sender in a range": Filter(BEN, since=NOON + 190),
+    "of a recipient in a range": Filter(None, BEN, since=NOON + 190),
+    "of a pair in a range": Filter(BEN, BEN, since=NOON + 190),
+}
+"""Filters that fewer messages have than a common text."""
+
+
+SELDOM = [
+    Filter(since=NOON + 5, q_folded="number 15"),
+    Filter(BEN, since=NOON + 5, q_folded="number 15"),
+    Filter(q_folded="common number"),
+]
+"""Filters of which the text is what fewest messages have."""
+
+
+async def fill_with_common(database: Database) -> None:
+    """Store COMMON, all of it in the index, and spoil the count by the index of texts."""
+    assert isinstance(database, PostgresDatabase)
+    async with database.opened() as store:
+        await store.insert(COMMON)
+        await store.index_all()
+    (database.sql / "queries" / "count_by_text.sql").write_text("SELECT -1", "utf-8")
+
+
+@pytest.mark.parametrize("chosen", NARROWED.values(), ids=[*NARROWED])
+@pytest.mark.parametrize("few_messages", [0, 2, 50])
+async def test_the_count_of_a_common_text_can_be_narrowed(
+    database: Database, chosen: Filter, few_messages: int
+) -> None:
+    """It must not look at all that have the text, as it does where that is the shortest way."""
+    await fill_with_common(database)
+    expected = [
+        row(each)
+        for each in COMMON
+        if chosen.from_msisdn in (None, each.from_msisdn) and chosen.since <= each.ts < chosen.until
+    ]
+    async with database.opened() as store:
+        with patch.object(postgres_reads, "FEW_MESSAGES", few_messages):
+            found = await store.page_and_count(
+                chosen._replace(q_folded="common number"), None, 0, 1_000
+            )
+    assert found == (expected, len(expected))
+
+
+@pytest.mark.parametrize("chosen", SELDOM)
+async def test_a_text_that_fewer_have_is_counted_by_the_index(
+    database: Database, chosen: Filter
+) -> None:
+    await fill_with_common(database)
+    async with database.opened() as store:
+        with patch.object(postgres_reads, "FEW_MESSAGES", 2):
+            assert (await store.page_and_count(chosen, None, 0, 1))[1] == -1

@@ -2,7 +2,6 @@
 --
 -- Parameters: :message_ids, :from_msisdns, :to_msisdns, :instants, :texts, :texts_folded
 --                             arrays with an element a message (schemas.Message), no id twice
---             :is_searchable  whether there is an index of texts (search.sql)
 -- Rows:       one: synchronous_commit, fsync (what decided whether the commit is on stable storage, as in
 --             read_connection.sql), message_ids (of those that were there before)
 -- Index:      the primary key of messages
@@ -10,7 +9,8 @@
 --
 -- In the order of ids: two batches that have two of them in common, in opposite orders, would each
 -- wait for the other. What another batch is just storing is waited for, and then was there before.
--- The settings are read with each batch: somebody may change them while the service runs.
+-- The settings are read with each batch: somebody may change them while the service runs. A batch is
+-- noted for the index of texts also where there is none: another instance may be making it just now.
 WITH sent AS (
     SELECT * FROM unnest(
         CAST(:message_ids AS TEXT[]),
@@ -41,7 +41,6 @@ noted_for_search AS (
     INSERT INTO unsearched (batch_id, message_count, message_ids)
     SELECT gen_random_uuid(), count(*), array_agg(message_id)
     FROM created
-    WHERE CAST(:is_searchable AS BOOLEAN)
     HAVING count(*) > 0
 )
 SELECT

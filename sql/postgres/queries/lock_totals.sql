@@ -1,5 +1,5 @@
--- Makes sure that nobody else adds to the counts, to the end of the transaction; no row where
--- somebody does.
+-- Makes sure that nobody else adds to the counts, discards notes or makes the index of texts, to the
+-- end of the transaction; no row where somebody does.
 --
 -- Parameters: none
 -- Rows:       one, or none: id
