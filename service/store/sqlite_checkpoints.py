@@ -19,9 +19,9 @@ FRAMES_LEFT = 500
 LOG_FRAMES_MAX = 16_000
 """A longer log (of 4 KiB a frame) has been kept by reads from beginning anew: they have to wait."""
 
-LOG_BYTES_MAX = 64 * 2**20
-"""A longer log is moved before anything more is stored. The file is cut back to this when the log
-begins anew: `journal_size_limit` in connection.sql."""
+LOG_BYTES_MAX = 256 * 2**20
+"""A longer log is moved before anything more is stored: all else was too slow. When it begins anew
+the file is cut back to less than this (`journal_size_limit` in connection.sql)."""
 
 
 class Checkpoints:
@@ -91,10 +91,11 @@ class Checkpoints:
             await self._is_log_growing.wait()
             await asyncio.sleep(CHECKPOINT_SECONDS)
             self._is_log_growing.clear()
-            if self.is_unsynced:
-                await self._make_sure()
             with self._noting_trouble():
                 await self._move()
+            if self.is_unsynced:
+                await self._make_sure()
+                self._is_log_growing.set()  # when it has been moved, there is no trouble any more
 
     @contextmanager
     def _noting_trouble(self) -> Iterator[None]:
@@ -116,11 +117,21 @@ class Checkpoints:
                 await asyncio.sleep(CHECKPOINT_SECONDS)
 
     async def _move(self) -> None:
+        """A read keeps the log from beginning anew as long as it lasts, and reads that overlap do
+        for ever: where it has become long, they wait until it is moved.
+        """
+        if await self._move_all() > LOG_FRAMES_MAX:
+            async with AsyncExitStack() as pauses:
+                for pool in self._readers:
+                    await pauses.enter_async_context(pool.paused())
+                await self._move_all()
+        self.trouble = None
+
+    async def _move_all(self) -> int:
         """Each pass leaves fewer frames behind, those that came during it.
 
         When they are few, the writer moves them between two commits: then the log is empty for a
-        moment, and begins anew. A read keeps it from that as long as it lasts, and reads that
-        overlap do for ever.
+        moment, and begins anew, if no read keeps it from that. Gives how many frames it has.
         """
         moved_before = 0
         for _ in range(PASSES_MAX):
@@ -129,12 +140,7 @@ class Checkpoints:
                 break
             moved_before = moved
         frames, _ = await self._writer.run(self._checkpoint)
-        if frames > LOG_FRAMES_MAX:
-            async with AsyncExitStack() as pauses:
-                for pool in self._readers:
-                    await pauses.enter_async_context(pool.paused())
-                await self._writer.run(self._checkpoint)
-        self.trouble = None
+        return frames
 
     def _checkpoint(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Move frames; gives how many the log has, and how many of them have been moved."""

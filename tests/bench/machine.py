@@ -51,15 +51,10 @@ def describe_versions() -> dict[str, str]:
 
 
 def describe_commit() -> str:
-    """The commit; `-dirty` behind it where files differ from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    """The commit; `-dirty` behind it where files differ from it, other than the documentation."""
+    commit = _git("describe", "--always") or "unknown"
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ":!docs", ":!*.md")
+    return commit + ("-dirty" if changes else "")
 
 
 def available_kibibytes() -> int:
@@ -100,6 +95,13 @@ def _memory(field: str) -> int:
         if line.startswith(f"{field}:"):
             return int(line.split()[1])
     raise KeyError(field)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
 
 
 def _file_system() -> str:
