@@ -152,9 +152,7 @@ class SqliteStore:
         self, chosen: Filter, after: Position | None, offset: int, limit: int
     ) -> tuple[list[Row], int]:
         """See `store.port.Store.page_and_count`."""
-        return await self._read(
-            chosen, lambda reads: (reads.page(after, offset, limit), reads.count())
-        )
+        return await self._read(chosen, lambda reads: reads.page_and_count(after, offset, limit))
 
     async def totals(self) -> Totals:
         """See `store.port.Store.totals`."""

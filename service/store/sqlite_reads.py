@@ -41,34 +41,17 @@ class Reads:
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        start = page_start(self._chosen, after)
-        parameters = self._parameters | {
-            "after_ts": start.ts,
-            "after_message_id": start.message_id,
-            "limit": limit,
-            "offset": offset,
-        }
-        sizes = self._sizes.copy()
-        if sizes.get("by_text", 0) > FEW_MESSAGES:
-            del sizes["by_text"]
-        if (
-            least(sizes) == "by_scan"
-            and self._up_to(FEW_MESSAGES, self._queries.estimate_scan) > FEW_MESSAGES
-        ):
-            del sizes["by_scan"]
-        sql = getattr(self._queries, "page_" + least(sizes))
-        return [Row(*row) for row in self._connection.execute(sql, parameters).fetchall()]
+        place = self._place(after, offset, limit)
+        found = self._find_text(place)
+        return self._page(place) if found is None else found[0]
 
-    def count(self) -> int:
-        """How many messages the filter has."""
-        chosen, queries = self._chosen, self._queries
-        if chosen == Filter():
-            return self._one(queries.total_of_all)
-        if chosen == Filter(from_msisdn=chosen.from_msisdn):
-            return self._sizes["by_from"]
-        if chosen == Filter(to_msisdn=chosen.to_msisdn):
-            return self._sizes["by_to"]
-        return self._one(getattr(queries, "count_" + least(self._sizes_to_count())))
+    def page_and_count(
+        self, after: Position | None, offset: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """See `store.port.Store.page_and_count`."""
+        place = self._place(after, offset, limit)
+        found = self._find_text(place)
+        return (self._page(place), self._count()) if found is None else found
 
     def totals(self) -> Totals:
         """See `store.port.Store.totals`."""
@@ -88,33 +71,58 @@ class Reads:
         if stored_seq > max(self._parameters["indexed_seq"], kept_seq):
             execute(queries.copy_tail, self._parameters)
 
+    def _place(self, after: Position | None, offset: int, limit: int) -> Parameters:
+        start = page_start(self._chosen, after)
+        return {
+            "after_ts": start.ts,
+            "after_message_id": start.message_id,
+            "limit": limit,
+            "offset": offset,
+        }
+
+    def _find_text(self, place: Parameters) -> tuple[list[Row], int] | None:
+        """The page and the count, by the index of texts; None where another way is shorter."""
+        if not self._parameters["match"]:
+            return None
+        few = {"candidates_max": min([FEW_MESSAGES, *self._sides.values()])}
+        rows = self._fetch(self._queries.page_by_text, place | few)
+        count = rows[0][0]
+        if count is None:
+            return None
+        return [Row(*row[1:]) for row in rows if row[1] is not None], count
+
+    def _page(self, place: Parameters) -> list[Row]:
+        side = least(self._sides)
+        if side == "by_scan" and not self._have_few_the_text():
+            side = least({name: size for name, size in self._sides.items() if name != side})
+        return [Row(*row) for row in self._fetch(getattr(self._queries, "page_" + side), place)]
+
+    def _count(self) -> int:
+        chosen, queries = self._chosen, self._queries
+        if chosen == Filter():
+            return self._one(queries.total_of_all)
+        if chosen == Filter(from_msisdn=chosen.from_msisdn):
+            return self._sides["by_from"]
+        if chosen == Filter(to_msisdn=chosen.to_msisdn):
+            return self._sides["by_to"]
+        return self._one(getattr(queries, "count_" + least(self._sizes_to_count())))
+
     @cached_property
-    def _sizes(self) -> dict[str, int]:
-        """By side that can serve the filter: how many messages it would look at."""
-        return self._sizes_up_to(FEW_MESSAGES)
+    def _sides(self) -> dict[str, int]:
+        """By side that can serve the filter, whatever its text: how many messages it looks at.
 
-    def _sizes_to_count(self) -> dict[str, int]:
-        """As `_sizes`, and where all sides are long, as far as it takes to tell the shortest."""
-        sizes, limit = self._sizes, FEW_MESSAGES
-        while "by_text" in sizes and len(sizes) > 1 and min(sizes.values()) > limit:
-            limit = 10 * min(sizes.values())
-            sizes = self._sizes_up_to(limit)
-        return sizes
-
-    def _sizes_up_to(self, limit: int) -> dict[str, int]:
-        """`_sizes`, where those that have a text are counted no further than to `limit` + 1."""
+        Where there is none, it is by_ts. By_ts is for a filter without a number.
+        """
         chosen, queries = self._chosen, self._queries
         sizes = {}
         if chosen.from_msisdn is not None:
             sizes["by_from"] = self._one(queries.total_of_sender)
         if chosen.to_msisdn is not None:
             sizes["by_to"] = self._one(queries.total_of_recipient)
-        # by_ts is for a filter without a number.
         has_range = not sizes and (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
         if self._parameters["match"]:
-            sizes["by_text"] = self._up_to(limit, queries.estimate_text)
             if has_range:
-                sizes["by_ts"] = self._up_to(sizes["by_text"], queries.estimate_ts)
+                sizes["by_ts"] = self._up_to(FEW_MESSAGES, queries.estimate_ts)
         elif chosen.q_folded:
             total = self._one(queries.total_of_all)
             if not sizes:
@@ -122,12 +130,31 @@ class Reads:
             sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
 
+    def _sizes_to_count(self) -> dict[str, int]:
+        """`_sides`, and how many have the text: as far as it takes to tell the shortest."""
+        queries, sizes, limit = self._queries, self._sides.copy(), FEW_MESSAGES
+        if not self._parameters["match"]:
+            return sizes
+        while True:
+            sizes["by_text"] = self._up_to(limit, queries.estimate_text)
+            if "by_ts" in sizes:
+                sizes["by_ts"] = self._up_to(sizes["by_text"], queries.estimate_ts)
+            if len(sizes) == 1 or min(sizes.values()) <= limit:
+                return sizes
+            limit = 10 * min(sizes.values())
+
+    def _have_few_the_text(self) -> bool:
+        return self._up_to(FEW_MESSAGES, self._queries.estimate_scan) <= FEW_MESSAGES
+
     def _up_to(self, limit: int, sql: str) -> int:
         """What `sql` counts, or `limit` + 1 where it is more."""
         return self._one(sql, {"limit": limit + 1})
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
-        return int(self._connection.execute(sql, self._parameters | (more or {})).fetchone()[0])
+        return int(self._fetch(sql, more)[0][0])
+
+    def _fetch(self, sql: str, more: Parameters | None = None) -> list[Any]:
+        return self._connection.execute(sql, self._parameters | (more or {})).fetchall()
 
 
 def look(connection: sqlite3.Connection, queries: SqliteQueries) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store import sqlite_checkpoints, sqlite_connection
-from service.store.port import DiskFailed, Filter, Outcome, StoreError
+from service.store.port import DiskFailed, Filter, Outcome, Position, Row, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import SqliteStore
 from service.store.sqlite_log import rewrite_log
@@ -488,17 +488,19 @@ async def test_reads_that_overlap_for_ever_do_not_make_the_log_grow_for_ever(
     """50 searches at a time, each of which holds a snapshot, while messages arrive."""
     monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_SECONDS", 0.01)
     monkeypatch.setattr(sqlite_checkpoints, "LOG_FRAMES_MAX", log_frames_max := 100)
-    count, is_over = Reads.count, asyncio.Event()
+    page_and_count, is_over = Reads.page_and_count, asyncio.Event()
 
-    def count_slowly(reads: Reads) -> int:
+    def read_slowly(
+        reads: Reads, after: Position | None, offset: int, limit: int
+    ) -> tuple[list[Row], int]:
         time.sleep(0.02)
-        return count(reads)
+        return page_and_count(reads, after, offset, limit)
 
     async def search() -> None:
         while not is_over.is_set():
             await store.page_and_count(Filter(q_folded="hello"), None, 0, 1)
 
-    monkeypatch.setattr(Reads, "count", count_slowly)
+    monkeypatch.setattr(Reads, "page_and_count", read_slowly)
     searches = [asyncio.create_task(search()) for _ in range(50)]
     log_bytes = []
     for batch in range(80):

@@ -13,8 +13,8 @@
 -- Rows:       message_count (NULL where it gave up), message_id, from_msisdn, to_msisdn, ts, text;
 --             ordered by (ts, message_id); where the page is empty, one whose message_id is NULL
 -- Index:      by_text; the primary key of messages for the texts and what is not in by_text yet
--- Differs:    SQLite looks for the parts a first time to know whether few have them, and a third time
---             to count; here each look is as dear as the page
+-- Differs:    SQLite takes the parts as a parameter, and its tail begins at a place; its planner needs no
+--             limit that is the same each time
 WITH candidates AS MATERIALIZED (
     SELECT message_id
     FROM texts
