@@ -54,6 +54,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     empty_slice: str
     estimate_ts: str
     fill_slice: str
+    index_busy_pairs: str
     index_by_from: str
     index_by_text: str
     index_by_to: str
@@ -70,6 +71,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     read_message_id: str
     record_indexed: str
     top_senders: str
+    total_of_busy_pair: str
     trim_tail_copy: str
 
 

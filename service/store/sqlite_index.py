@@ -42,6 +42,22 @@ def index_path(database: Path) -> Path:
     return database.with_name(database.name + SUFFIX)
 
 
+def index_steps(queries: SqliteQueries) -> tuple[str, ...]:
+    """What takes a slice into the index, in this order."""
+    return (
+        queries.index_by_ts,
+        queries.index_by_from,
+        queries.index_by_to,
+        # Before who is busy: whoever becomes so by this slice is counted with all of it.
+        queries.index_busy_pairs,
+        queries.index_senders,
+        queries.index_recipients,
+        queries.index_totals,
+        # Last: the search index writes what it has gathered when another statement begins.
+        queries.index_by_text,
+    )
+
+
 class Indexer:
     """Writes the index file of one database. `open` it, `start` it, `close` it."""
 
@@ -50,16 +66,7 @@ class Indexer:
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")
         self._digest = hashlib.sha256(self._index_sql.encode()).hexdigest()
-        self._steps = (
-            queries.index_by_ts,
-            queries.index_by_from,
-            queries.index_by_to,
-            queries.index_senders,
-            queries.index_recipients,
-            queries.index_totals,
-            # Last: the search index writes what it has gathered when another statement begins.
-            queries.index_by_text,
-        )
+        self._steps = index_steps(queries)
         options = Options(
             uri=f"{self._path.absolute().as_uri()}?mode=rwc",
             settings_sql=(folder / "index_connection.sql").read_text("utf-8"),

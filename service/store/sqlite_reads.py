@@ -105,6 +105,10 @@ class Reads:
             return self._sides["by_from"]
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
             return self._sides["by_to"]
+        if chosen == Filter(chosen.from_msisdn, chosen.to_msisdn):
+            kept: int | None = self._fetch(queries.total_of_busy_pair)[0][0]
+            if kept is not None:
+                return kept
         return self._one(getattr(queries, "count_" + least(self._sizes_to_count())))
 
     @cached_property

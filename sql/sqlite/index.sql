@@ -70,6 +70,24 @@ CREATE TABLE recipients (
     message_count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Whoever has sent, or was sent, 25,000 messages (the triggers below put them here). Of two numbers that
+-- are both busy, what one sent to the other is counted as well: to find it among the messages of one
+-- of them would take the longer, the more they are.
+CREATE TABLE busy_senders (
+    from_msisdn TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE busy_recipients (
+    to_msisdn TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE busy_pairs (
+    from_msisdn TEXT NOT NULL,
+    to_msisdn TEXT NOT NULL,
+    message_count INTEGER NOT NULL,
+    PRIMARY KEY (from_msisdn, to_msisdn)
+) STRICT, WITHOUT ROWID;
+
 -- One row.
 CREATE TABLE totals (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -84,4 +102,31 @@ INSERT INTO totals (id, message_count, sender_count) VALUES (1, 0, 0);
 CREATE TRIGGER count_sender AFTER INSERT ON senders
 BEGIN
     UPDATE totals SET sender_count = sender_count + 1 WHERE id = 1;
+END;
+
+-- Who becomes busy is counted with all who are, once; from then on index_busy_pairs adds to it. by_from
+-- and by_to have the slice already. (A slice has fewer than 25,000 messages, so that nobody is busy by
+-- an INSERT.)
+CREATE TRIGGER count_pairs_of_sender AFTER UPDATE ON senders
+WHEN old.message_count < 25000 AND new.message_count >= 25000
+BEGIN
+    INSERT INTO busy_senders (from_msisdn) VALUES (new.from_msisdn);
+    INSERT INTO busy_pairs (from_msisdn, to_msisdn, message_count)
+    SELECT from_msisdn, to_msisdn, count(*)
+    FROM by_from
+    WHERE from_msisdn = new.from_msisdn
+        AND to_msisdn IN (SELECT to_msisdn FROM busy_recipients)
+    GROUP BY to_msisdn;
+END;
+
+CREATE TRIGGER count_pairs_of_recipient AFTER UPDATE ON recipients
+WHEN old.message_count < 25000 AND new.message_count >= 25000
+BEGIN
+    INSERT INTO busy_recipients (to_msisdn) VALUES (new.to_msisdn);
+    INSERT INTO busy_pairs (from_msisdn, to_msisdn, message_count)
+    SELECT from_msisdn, to_msisdn, count(*)
+    FROM by_to
+    WHERE to_msisdn = new.to_msisdn
+        AND from_msisdn IN (SELECT from_msisdn FROM busy_senders)
+    GROUP BY from_msisdn;
 END;

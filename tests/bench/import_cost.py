@@ -28,7 +28,7 @@ from service.schemas import Message, WebhookBody, decode_message, encode, format
 from service.store.migrate import load_migrations
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite_connection import driver, execute_all
-from service.store.sqlite_index import SLICE_MESSAGES, index_path
+from service.store.sqlite_index import SLICE_MESSAGES, index_path, index_steps
 from tests.bench.dataset import messages
 from tests.bench.machine import describe_machine
 from tests.bench.places import scratch
@@ -114,15 +114,6 @@ def _run_bare(file: Path, database: Path) -> Cost:
     execute_all(index_file, (folder / "index.sql").read_text("utf-8"))
     index_file.execute(queries.insert_indexed, {"digest": ""})
     index_file.execute(queries.attach, {"uri": f"{database.as_uri()}?mode=ro"})
-    steps = (
-        queries.index_by_ts,
-        queries.index_by_from,
-        queries.index_by_to,
-        queries.index_senders,
-        queries.index_recipients,
-        queries.index_totals,
-        queries.index_by_text,
-    )
 
     def index(after_seq: int) -> None:
         index_file.execute(queries.create_slice)
@@ -131,7 +122,7 @@ def _run_bare(file: Path, database: Path) -> Cost:
         index_file.execute(queries.fill_slice, slice_)
         index_file.execute(queries.begin_slice)
         index_file.execute(queries.record_indexed, slice_)
-        for step in steps:
+        for step in index_steps(queries):
             index_file.execute(step)
         index_file.commit()
 

@@ -1,7 +1,9 @@
 """The index file: derived from the messages, always replaceable, never waited for."""
 
 import asyncio
+import itertools
 import os
+import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +20,7 @@ from service.store.sqlite import SqliteStore
 from service.store.sqlite_connection import driver
 from service.store.sqlite_index import index_path
 from service.store.sqlite_reads import match_parts
-from tests.model import Model
+from tests.model import Model, is_match
 from tests.store.databases import Indexing, SqliteDatabase, steer
 from tests.store.messages import NOON, message, row
 
@@ -44,7 +46,9 @@ FILTERS = [
     Filter(q_folded="number 4"),
     Filter(q_folded="4"),
 ]
-
+PAIRS = [(f"+1{sender}", f"+2{recipient}") for sender in range(8) for recipient in range(4)]
+BUSY_FROM = "25000"
+"""As index.sql has it."""
 
 BREAK_THE_INDEX = """
 CREATE TRIGGER broken BEFORE UPDATE ON totals
@@ -141,6 +145,41 @@ async def test_a_half_filled_index_answers_as_a_full_one(
             assert indexed(database) == min(10 * slices, 100)
             await check(store)
             await store._indexer._pool.run(store._indexer._index_slice)
+
+
+@pytest.mark.parametrize("busy_from", [2, 10, 14, 15, 34])
+async def test_what_a_busy_number_sent_to_another_is_kept_and_not_counted(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, busy_from: int
+) -> None:
+    """Numbers become busy slice after slice, either of a pair first, or both at once."""
+    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", busy_from - 1)
+    database.rewrite("index.sql", BUSY_FROM, str(busy_from))
+    count_one_by_one = "SELECT -1 AS message_count"
+    for side in ("count_by_from", "count_by_to"):
+        (database.sql / "queries" / f"{side}.sql").write_text(count_one_by_one, "utf-8")
+    mixed = random.Random(busy_from).sample(SENT, len(SENT))
+    async with opened(database) as store:
+        await store.insert(mixed)
+        while True:
+            taken = indexed(database)
+            for chosen in itertools.starmap(Filter, PAIRS):
+                _, count = await store.page_and_count(chosen, None, 0, 1)
+                sizes = [
+                    sum(is_match(row(each), side) for each in mixed[:taken])
+                    for side in (Filter(chosen.from_msisdn), Filter(None, chosen.to_msisdn))
+                ]
+                is_kept = min(sizes) >= busy_from
+                assert count == (len(MODEL.matching(chosen)) if is_kept else -1)
+            if not await store._indexer._pool.run(store._indexer._index_slice):
+                break
+    assert taken == len(SENT)
+
+
+def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDatabase) -> None:
+    """So that a number is there before it becomes busy, and the triggers of index.sql see it."""
+    triggers = (database.sql / "index.sql").read_text("utf-8")
+    assert triggers.count(f"message_count >= {BUSY_FROM}") == 2
+    assert int(BUSY_FROM) > sqlite_index.SLICE_MESSAGES
 
 
 async def test_a_read_that_fails_spoils_no_copy_of_the_tail(database: SqliteDatabase) -> None:
