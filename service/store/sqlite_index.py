@@ -17,7 +17,8 @@ from service.store.queries import SqliteQueries
 from service.store.sqlite_connection import Options, Pool, driver, execute_all
 
 SUFFIX = "-index"
-SLICE_MESSAGES = 10_000
+SLICE_MESSAGES = 20_000
+"""Under full load they become so large, and their messages cost less each (docs/speed.md)."""
 SLICE_CHARACTERS = 8_000_000
 """Of its texts together, about: bounds the memory that a slice takes."""
 
