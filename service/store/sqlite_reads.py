@@ -1,6 +1,7 @@
 """Which query answers a read: a filter can be served from several sides, and one is the shortest.
 
-Every function runs in the thread of a read connection, inside one snapshot.
+Every function runs in the thread of a read connection, inside one snapshot (but see
+`Reads._count_in_pieces`).
 """
 
 import sqlite3
@@ -15,6 +16,12 @@ Parameters = dict[str, Any]
 
 COPIED_MESSAGES = 50_000
 """So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
+
+COUNTED_IN_PIECES = ("by_scan", "by_text")
+"""The counts that look at any number of messages, whatever the filter."""
+
+PIECE_MESSAGES = 50_000
+"""Some 50 ms of such a count."""
 
 
 class Reads:
@@ -65,10 +72,10 @@ class Reads:
         when this one commits. (The index never goes back while a connection has it open.)
         """
         execute, queries = self._connection.execute, self._queries
-        stored_seq, kept_seq = execute(queries.measure_tail).fetchone()
+        self._stored_seq, kept_seq = execute(queries.measure_tail).fetchone()
         if kept_seq:
             execute(queries.trim_tail_copy, self._parameters)
-        if stored_seq > max(self._parameters["indexed_seq"], kept_seq):
+        if self._stored_seq > max(self._parameters["indexed_seq"], kept_seq):
             execute(queries.copy_tail, self._parameters)
 
     def _place(self, after: Position | None, offset: int, limit: int) -> Parameters:
@@ -109,7 +116,23 @@ class Reads:
             kept: int | None = self._fetch(queries.total_of_busy_pair)[0][0]
             if kept is not None:
                 return kept
-        return self._one(getattr(queries, "count_" + least(self._sizes_to_count())))
+        side = least(self._sizes_to_count())
+        sql = getattr(queries, "count_" + side)
+        return self._count_in_pieces(sql) if side in COUNTED_IN_PIECES else self._one(sql)
+
+    def _count_in_pieces(self, sql: str) -> int:
+        """What `sql` counts, in many snapshots that together are as this one.
+
+        Messages are never changed, so that those up to its last one stay what they are. A read that
+        held one snapshot for as long as this takes would keep the log from being moved meanwhile.
+        """
+        count = 0
+        for after_seq in range(0, self._stored_seq, PIECE_MESSAGES):
+            last_seq = min(after_seq + PIECE_MESSAGES, self._stored_seq)
+            count += self._one(sql, {"after_seq": after_seq, "last_seq": last_seq})
+            self._connection.commit()
+            self._connection.execute(self._queries.begin_read)
+        return count
 
     @cached_property
     def _sides(self) -> dict[str, int]:

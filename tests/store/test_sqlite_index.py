@@ -50,6 +50,10 @@ PAIRS = [(f"+1{sender}", f"+2{recipient}") for sender in range(8) for recipient 
 BUSY_FROM = "25000"
 """As index.sql has it."""
 
+STORE_ONE_MORE = """
+INSERT INTO messages (message_id, from_msisdn, to_msisdn, ts, text, created_at)
+VALUES (?, '+11', '+22', 0, 'text number', 0)
+"""
 BREAK_THE_INDEX = """
 CREATE TRIGGER broken BEFORE UPDATE ON totals
 BEGIN
@@ -180,6 +184,35 @@ def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDataba
     triggers = (database.sql / "index.sql").read_text("utf-8")
     assert triggers.count(f"message_count >= {BUSY_FROM}") == 2
     assert int(BUSY_FROM) > sqlite_index.SLICE_MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("q", "indexing"),
+    [("te", Indexing.AFTER), ("te", Indexing.NEVER), ("text number", Indexing.AFTER)],
+)
+async def test_a_long_count_is_of_one_moment_and_leaves_the_log_alone(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, q: str, indexing: Indexing
+) -> None:
+    """What is stored between its pieces is not counted, and all of the log can be moved there."""
+    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", 0)
+    monkeypatch.setattr(sqlite_reads, "PIECE_MESSAGES", 30)
+    moved: list[tuple[int, int, int]] = []
+    one = sqlite_reads.Reads._one
+
+    def store_and_count(reads: sqlite_reads.Reads, sql: str, more: Any = None) -> int:
+        if more and more.get("after_seq"):
+            with closing(database.connect()) as writer:
+                writer.execute(STORE_ONE_MORE, (f"late {len(moved)}",))
+                moved.append(writer.execute("PRAGMA wal_checkpoint").fetchone())
+        return one(reads, sql, more)
+
+    async with opened(database, indexing) as store:
+        await store.insert(SENT)
+        monkeypatch.setattr(sqlite_reads.Reads, "_one", store_and_count)
+        _, count = await store.page_and_count(Filter(q_folded=q), None, 0, 1)
+        assert count == len(MODEL.matching(Filter(q_folded=q)))
+        assert [busy for busy, _, _ in moved] == [0, 0, 0]
+        assert all(frames == moved_frames for _, frames, moved_frames in moved)
 
 
 async def test_a_read_that_fails_spoils_no_copy_of_the_tail(database: SqliteDatabase) -> None:

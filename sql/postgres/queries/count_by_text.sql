@@ -5,7 +5,8 @@
 --             :since, :until   since <= ts < until
 -- Rows:       one: message_count
 -- Index:      by_text; the primary key of messages for the texts and what is not in by_text yet
--- Differs:    SQLite takes the parts as a parameter, and its tail begins at a place
+-- Differs:    SQLite takes the parts as a parameter, its tail begins at a place, and it counts piece by
+--             piece, so that no read keeps its log from being moved for long
 WITH found AS MATERIALIZED (
     SELECT message_id
     FROM texts
