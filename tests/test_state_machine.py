@@ -7,6 +7,7 @@ import json
 import signal
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +162,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self._sent += group
         deliveries = [self._pool.submit(self._deliver, each) for each in group]
         wait(deliveries[:answers])
-        self._end(signal.SIGKILL)
+        self._end(signal.SIGKILL, deliveries)
         self._start()
         found = self._export()
         for message, delivery in zip(group, deliveries, strict=True):
@@ -176,8 +177,10 @@ class ServiceMachine(RuleBasedStateMachine):
         self._counts: Counter[str] = Counter()
         self.lives += 1
 
-    def _end(self, number: signal.Signals) -> None:
+    def _end(self, number: signal.Signals, deliveries: Iterable[Future[int]] = ()) -> None:
+        """End the process. `deliveries` may be under way, or not even have begun."""
         code = self._process.stop(number)
+        wait(deliveries)
         self._client.close()
         assert code == (0 if number is signal.SIGTERM else -number)
         assert self._process.errors == ""
