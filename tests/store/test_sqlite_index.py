@@ -595,6 +595,24 @@ async def test_a_search_for_a_common_text_can_be_narrowed(
         assert (await store.page_and_count(Filter(q_folded="text number"), None, 0, 1))[1] == -1
 
 
+@pytest.mark.parametrize("few_messages", [0, 1, 79, 80, 1_000])
+async def test_a_text_that_many_of_the_tail_have_is_not_held_in_memory(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, few_messages: int
+) -> None:
+    """A lost index leaves a tail of all messages."""
+    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few_messages)
+    chosen = Filter(q_folded="text number")
+    expected = MODEL.matching(chosen)
+    assert len(expected) == 80
+    if few_messages >= len(expected):
+        for name in ("page_by_ts", "count_by_text"):
+            (database.sql / "queries" / f"{name}.sql").write_text("SELECT -1", "utf-8")
+    async with opened(database) as store:
+        await store.insert(SENT)
+        found = await store.page_and_count(chosen, None, 0, 100)
+    assert found == (expected, len(expected))
+
+
 SYNTAX = [
     *("and", " or ", "not x", "near(a b)", "text_folded:x", "{a}:b"),
     *("a*b", "^ab", "(((", "-abc", "a + b", "'' '", '"a" "b"', "a\\b\\c", "\ufffe\uffff\ufffd"),

@@ -1,6 +1,6 @@
 -- A page of the messages with a text, found by its parts of three characters, and how many messages
 -- have it. All that have the parts are read, looked at again and sorted: for a text that few have.
--- It gives up, and reads none of them, where more than :candidates_max of the index have the parts.
+-- It gives up where more than :candidates_max have the parts, and reads none of them, or the text.
 --
 -- Parameters: :match        the parts of :q for by_text: '"abc" AND "bcd"'
 --             :q            part of the text, folded, of 3 characters or more
@@ -36,6 +36,7 @@ found AS MATERIALIZED (
         AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since
         AND ts < :until
+    LIMIT CAST(:candidates_max AS INTEGER) + 1 -- the tail may be long
 ),
 page AS (
     SELECT seq, message_id, ts
@@ -45,7 +46,10 @@ page AS (
     LIMIT :limit OFFSET :offset
 )
 SELECT
-    CASE WHEN is_small THEN (SELECT count(*) FROM found) END AS message_count,
+    CASE
+        WHEN is_small AND (SELECT count(*) FROM found) <= CAST(:candidates_max AS INTEGER)
+        THEN (SELECT count(*) FROM found)
+    END AS message_count,
     messages.message_id, messages.from_msisdn, messages.to_msisdn, messages.ts, messages.text
 FROM size LEFT JOIN page ON true LEFT JOIN messages USING (seq)
 ORDER BY page.ts, page.message_id;
