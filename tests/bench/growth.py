@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from tests.bench.load import Result, long_requests, pacing, run_wrk
 from tests.bench.plan import PEAK_CONNECTIONS, Plan
 from tests.bench.reads import BARS, SLOW, Kind, find_words, kinds, look_up, slow_paths
 from tests.bench.results import Beside, Growth, Ingest, Read, Spread
-from tests.bench.sampling import sample, sample_for, summarize
+from tests.bench.sampling import sample, sample_for, sample_in_turns, summarize
 from tests.bench.targets import CEILING, SERVICE, Running, Target, running
 from tests.bench.throughput import Settled, is_bad, settle
 from tests.bench.watch import Watch
@@ -51,13 +51,21 @@ def measure_growth(plan: Plan, watch: Watch) -> Growth:
 
 
 def _measure_idle(copies: Copies, plan: Plan, watch: Watch) -> list[Read]:
-    reads: list[Read] = []
-    with watch.part("reads, idle", len(plan.sizes) * plan.read_rounds * len(BARS)) as begin:
+    """A service for each database, all of them idle but for the one that is asked."""
+    with (
+        watch.part("reads, idle", len(plan.sizes) * plan.read_rounds * len(BARS)) as begin,
+        ExitStack() as stack,
+    ):
+        served = {}
         for size in plan.sizes:
-            with _served(size, copies.get_held(size)) as (_, client, wanted):
-                found = sample(client, wanted, plan, begin)
-            reads += [summarize(size, "idle", name, rounds) for name, rounds in found.items()]
-    return reads
+            _, client, wanted = stack.enter_context(_served(size, copies.get_held(size)))
+            served[size] = client, wanted
+        found = sample_in_turns(served, plan, begin)
+    return [
+        summarize(size, "idle", name, rounds)
+        for size, of_size in found.items()
+        for name, rounds in of_size.items()
+    ]
 
 
 def _measure_ingest(requests: Path, copies: Copies, plan: Plan, watch: Watch) -> list[Ingest]:
@@ -93,11 +101,12 @@ def _measure_busy(
 def _read_busy(ingesting: "Ingesting", plan: Plan, begin: Begin) -> list[Read]:
     size = ingesting.messages
     with _served(size, ingesting.copy) as (server, client, wanted):
+        with ingesting.into(server, "mixed"):
+            found = sample(client, wanted, plan, begin)
+        # One after the other: the database grows, and with it what a webhook takes.
         begin("no reads")
         with ingesting.into(server, "none"):
             time.sleep(plan.slow_seconds)
-        with ingesting.into(server, "mixed"):
-            found = sample(client, wanted, plan, begin)
         begin("slow searches")
         with ingesting.into(server, "slow"):
             found[SLOW] = sample_for(client, slow_paths(), plan.slow_seconds)

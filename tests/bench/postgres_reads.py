@@ -12,7 +12,7 @@ from tests.bench.postgres_results import POSTGRES, SQLITE, Built, PostgresReport
 from tests.bench.postgres_servers import DATABASE, prepared, serving
 from tests.bench.reads import BARS, Kind, find_words, kinds, look_up
 from tests.bench.results import Read
-from tests.bench.sampling import Rounds, sample, summarize
+from tests.bench.sampling import sample_in_turns, summarize
 from tests.bench.targets import SERVICE, running
 from tests.bench.watch import Watch
 
@@ -40,18 +40,14 @@ def measure_reads(report: PostgresReport, plan: Plan, watch: Watch) -> None:
 
 
 def _sample(clients: dict[str, Client], asked: list[Kind], plan: Plan, watch: Watch) -> list[Read]:
-    of_round = FULL._replace(
-        reads=plan.reads // plan.read_rounds,
-        read_rounds=1,
-        read_seconds_max=plan.read_seconds_max / plan.read_rounds,
+    reads = FULL._replace(
+        reads=plan.reads, read_rounds=plan.read_rounds, read_seconds_max=plan.read_seconds_max
     )
-    found: dict[tuple[str, str], Rounds] = {}
+    served = {database: (client, asked) for database, client in clients.items()}
     with watch.part("reads", plan.read_rounds * len(clients) * len(BARS)) as begin:
-        for _ in range(plan.read_rounds):
-            for database, client in clients.items():
-                for name, rounds in sample(client, asked, of_round, begin).items():
-                    found.setdefault((database, name), []).extend(rounds)
+        found = sample_in_turns(served, reads, begin)
     return [
         summarize(plan.messages, database, name, rounds)
-        for (database, name), rounds in found.items()
+        for database, of_database in found.items()
+        for name, rounds in of_database.items()
     ]

@@ -2,14 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle, product
+from typing import NamedTuple, TypeVar
 
 from tests.bench.client import Client
 from tests.bench.plan import Plan
 from tests.bench.reads import COUNTED_NS, Kind
 from tests.bench.results import Read, Spread, percentile
+
+Place = TypeVar("Place")
 
 WARM_UPS = 10
 """Requests of each kind before those that are measured."""
@@ -27,21 +29,38 @@ class Sample(NamedTuple):
 Rounds = list[list[Sample]]
 
 
+def sample_in_turns(
+    served: Mapping[Place, tuple[Client, Sequence[Kind]]], plan: Plan, begin: Callable[[str], None]
+) -> dict[Place, dict[str, Rounds]]:
+    """`plan.reads` samples of each kind, fewer of a slow one; by place, and by the kind's name.
+
+    All places have the same kinds. The place changes fastest: what drifts, drifts for all.
+    """
+    paths = {
+        (place, kind.name): (client, cycle(kind.paths))
+        for place, (client, kinds) in served.items()
+        for kind in kinds
+    }
+    names = dict.fromkeys(name for _, name in paths)
+    found: dict[Place, dict[str, Rounds]] = {
+        place: {name: [] for name in names} for place in served
+    }
+    seconds_max = plan.read_seconds_max / plan.read_rounds
+    for client, of_kind in paths.values():
+        _take(client, of_kind, WARM_UPS, seconds_max)
+    for number, name, place in product(range(plan.read_rounds), names, served):
+        begin(f"{name}, round {number + 1}")
+        client, of_kind = paths[place, name]
+        wanted = plan.reads // plan.read_rounds
+        found[place][name].append(_take(client, of_kind, wanted, seconds_max))
+    return found
+
+
 def sample(
     client: Client, kinds: Sequence[Kind], plan: Plan, begin: Callable[[str], None]
 ) -> dict[str, Rounds]:
-    """`plan.reads` samples of each kind, fewer of a slow one; by the kind's name."""
-    paths = {kind.name: cycle(kind.paths) for kind in kinds}
-    found: dict[str, Rounds] = {name: [] for name in paths}
-    seconds_max = plan.read_seconds_max / plan.read_rounds
-    for of_kind in paths.values():
-        _take(client, of_kind, WARM_UPS, seconds_max)
-    for number in range(plan.read_rounds):
-        for name, of_kind in paths.items():
-            begin(f"{name}, round {number + 1}")
-            wanted = plan.reads // plan.read_rounds
-            found[name].append(_take(client, of_kind, wanted, seconds_max))
-    return found
+    """As `sample_in_turns`, of one place."""
+    return sample_in_turns({"": (client, kinds)}, plan, begin)[""]
 
 
 def sample_for(client: Client, paths: Sequence[str], seconds: float) -> Rounds:
