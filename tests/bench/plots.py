@@ -85,7 +85,7 @@ def _throughput(report: Report) -> Figure | None:
     _connections(axes, report)
     _decades(axes)
     figure.legend(loc="outside upper left", ncols=4, fontsize=9)
-    _foot(figure, report)
+    _foot(figure, report, "throughput")
     return figure
 
 
@@ -107,7 +107,7 @@ def _latency(report: Report) -> Figure | None:
     panels[0].set_ylabel("milliseconds")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4, fontsize=9)
-    _foot(figure, report)
+    _foot(figure, report, "throughput")
     return figure
 
 
@@ -188,7 +188,7 @@ def _cost(report: Report) -> Figure | None:
     for axes, (title, bars) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
         _bars(axes, title, {name: value for name, value in bars.items() if value is not None})
     figure.suptitle(f"What a message costs, at {PEAK_CONNECTIONS} connections", fontweight="bold")
-    _foot(figure, report)
+    _foot(figure, report, "cost")
     return figure
 
 
@@ -230,7 +230,7 @@ def _ingest(report: Report) -> Figure | None:
     axes.yaxis.set_major_formatter(_plain())
     _sizes(axes, sizes)
     axes.legend(loc="lower left")
-    _foot(figure, report)
+    _foot(figure, report, "growth")
     return figure
 
 
@@ -253,7 +253,7 @@ def _reads(report: Report) -> Figure | None:
         axes.set_ylabel("milliseconds")
     panels.flat[-1].legend(*panels.flat[0].get_legend_handles_labels(), loc="center")
     figure.suptitle("Reads as the database grows", fontweight="bold")
-    _foot(figure, report, "medians")
+    _foot(figure, report, "growth", "medians")
     return figure
 
 
@@ -323,11 +323,9 @@ def _plain() -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
 
 
-def _foot(figure: Figure, report: Report, shown: str = "medians, least to most") -> None:
-    """Where it was measured, and what of it is shown, small, below."""
+def _foot(figure: Figure, report: Report, part: str, shown: str = "medians, least to most") -> None:
+    """When and where this part was measured, and what of it is shown, small, below."""
     machine = report.machine
-    words = (
-        f"{report.command}\n{report.began_at[:10]} · {report.commit} · {machine['processor']},"
-        f" {machine['cores']} cores · {shown}"
-    )
+    when = report.measured_again.get(part, f"{report.began_at[:10]}, commit {report.commit}")
+    words = f"{report.command}\n{when} · {machine['processor']}, {machine['cores']} cores · {shown}"
     figure.supxlabel(words, fontsize=7.5, color="#555555")
