@@ -1,6 +1,7 @@
 """Which way to the messages of a filter is the shortest: what every database's reads agree on."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from service.store.port import Filter, Position
 
@@ -21,7 +22,15 @@ def least(sizes: Mapping[str, int]) -> str:
     return min(sizes, key=sizes.__getitem__, default="by_ts")
 
 
-def page_start(chosen: Filter, after: Position | None) -> Position:
-    """The place that a page begins behind: `after`, or where the filter's range does."""
+def page_parameters(
+    chosen: Filter, after: Position | None, offset: int, limit: int
+) -> dict[str, Any]:
+    """What every page is asked with: it begins behind `after`, or where the filter's range does."""
     since = Position(chosen.since, "")
-    return since if after is None else max(since, after)
+    start = since if after is None else max(since, after)
+    return {
+        "after_ts": start.ts,
+        "after_message_id": start.message_id,
+        "limit": limit,
+        "offset": offset,
+    }

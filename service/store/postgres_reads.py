@@ -7,7 +7,7 @@ queries as can be, for each is a way to the server and back.
 
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, page_start
+from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, page_parameters
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.postgres_connection import Session
 from service.store.queries import PostgresQueries
@@ -46,7 +46,7 @@ class Reads:
 
     async def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        place = self._place(after, offset, limit)
+        place = page_parameters(self._chosen, after, offset, limit)
         found = await self._find_text(place)
         return await self._page(place) if found is None else found[0]
 
@@ -54,7 +54,7 @@ class Reads:
         self, after: Position | None, offset: int, limit: int
     ) -> tuple[list[Row], int]:
         """See `store.port.Store.page_and_count`."""
-        place = self._place(after, offset, limit)
+        place = page_parameters(self._chosen, after, offset, limit)
         found = await self._find_text(place)
         if found is not None:
             return found
@@ -67,15 +67,6 @@ class Reads:
         messages, senders, first_ts, last_ts, *_ = rows[0]
         top = [(row[4], row[5]) for row in rows if row[4] is not None]
         return Totals(messages, senders, first_ts, last_ts, top)
-
-    def _place(self, after: Position | None, offset: int, limit: int) -> Parameters:
-        start = page_start(self._chosen, after)
-        return {
-            "after_ts": start.ts,
-            "after_message_id": start.message_id,
-            "limit": limit,
-            "offset": offset,
-        }
 
     async def _find_text(self, place: Parameters) -> tuple[list[Row], int] | None:
         """The page and the count, by the index of texts; None where another way is shorter."""

@@ -8,7 +8,13 @@ import sqlite3
 from functools import cached_property
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, least, page_start
+from service.store.plans import (
+    FEW_MESSAGES,
+    PART_CHARACTERS,
+    READS_IN_A_ROW,
+    least,
+    page_parameters,
+)
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.queries import SqliteQueries
 
@@ -48,7 +54,7 @@ class Reads:
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
-        place = self._place(after, offset, limit)
+        place = page_parameters(self._chosen, after, offset, limit)
         found = self._find_text(place)
         return self._page(place) if found is None else found[0]
 
@@ -56,7 +62,7 @@ class Reads:
         self, after: Position | None, offset: int, limit: int
     ) -> tuple[list[Row], int]:
         """See `store.port.Store.page_and_count`."""
-        place = self._place(after, offset, limit)
+        place = page_parameters(self._chosen, after, offset, limit)
         found = self._find_text(place)
         return (self._page(place), self._count()) if found is None else found
 
@@ -77,15 +83,6 @@ class Reads:
             execute(queries.trim_tail_copy, self._parameters)
         if self._stored_seq > max(self._parameters["indexed_seq"], kept_seq):
             execute(queries.copy_tail, self._parameters)
-
-    def _place(self, after: Position | None, offset: int, limit: int) -> Parameters:
-        start = page_start(self._chosen, after)
-        return {
-            "after_ts": start.ts,
-            "after_message_id": start.message_id,
-            "limit": limit,
-            "offset": offset,
-        }
 
     def _find_text(self, place: Parameters) -> tuple[list[Row], int] | None:
         """The page and the count, by the index of texts; None where another way is shorter."""
