@@ -21,13 +21,11 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     count_by_to: str
     count_by_ts: str
     create_migrations: str
-    estimate_scan: str
     estimate_text: str
     find_messages: str
     insert_messages: str
     list_migrations: str
     page_by_from: str
-    page_by_scan: str
     page_by_text: str
     page_by_to: str
     page_by_ts: str
@@ -54,6 +52,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     empty_slice: str
     estimate_ts: str
     fill_slice: str
+    find_by_scan: str
     index_busy_pairs: str
     index_by_from: str
     index_by_text: str
@@ -66,6 +65,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     list_index_tables: str
     measure_slice: str
     measure_tail: str
+    page_of_found: str
     read_indexed: str
     read_last_seq: str
     read_message_id: str
@@ -81,6 +81,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     count_batches: str
     count_by_pair: str
     discard_unsearched: str
+    estimate_scan: str
     estimate_side: str
     index_texts: str
     insert_migration_lock: str
@@ -88,6 +89,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     lock_totals: str
     measure_tail: str
     page_by_pair: str
+    page_by_scan: str
     read_server: str
     read_size: str
 

@@ -224,9 +224,8 @@ class SqliteStore:
         self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf
     ) -> T:
         def snapshot(connection: sqlite3.Connection) -> T:
-            connection.execute(self._queries.begin_read)
             found = read(Reads(connection, self._queries, chosen))
-            connection.commit()  # keeps what was copied of the tail
+            connection.commit()
             return found
 
         pool = self._searchers if chosen.q_folded else self._readers

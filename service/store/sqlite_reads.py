@@ -1,12 +1,15 @@
 """Which query answers a read: a filter can be served from several sides, and one is the shortest.
 
 Every function runs in the thread of a read connection, inside one snapshot (but see
-`Reads._count_in_pieces`).
+`Reads._pieces`).
 """
 
 import sqlite3
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from service.store.plans import (
     FEW_MESSAGES,
@@ -20,6 +23,8 @@ from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
 
+_encode = msgspec.json.Encoder().encode
+
 COPIED_MESSAGES = 50_000
 """So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
 
@@ -27,11 +32,14 @@ COUNTED_IN_PIECES = ("by_scan", "by_text")
 """The counts that look at any number of messages, whatever the filter."""
 
 PIECE_MESSAGES = 50_000
-"""Some 50 ms of such a count."""
+"""Some 50 ms of what looks at any number of messages."""
 
 
 class Reads:
-    """Reads one snapshot: that of the index first, so that the messages hold all that it has."""
+    """Reads one snapshot: that of the index first, so that the messages hold all that it has.
+
+    It begins the snapshot; who made it commits, and so keeps what was copied of the tail.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, queries: SqliteQueries, chosen: Filter
@@ -39,7 +47,6 @@ class Reads:
         self._connection = connection
         self._queries = queries
         self._chosen = chosen
-        indexed_seq = connection.execute(queries.read_indexed).fetchone()[0]
         self._parameters: Parameters = {
             "from_msisdn": chosen.from_msisdn,
             "to_msisdn": chosen.to_msisdn,
@@ -47,15 +54,13 @@ class Reads:
             "until": chosen.until,
             "q": chosen.q_folded,
             "match": match_parts(chosen.q_folded),
-            "indexed_seq": indexed_seq,
-            "copied_seq": indexed_seq + COPIED_MESSAGES,
         }
-        self._bring_copy_up()
+        self._begin()
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
         """See `store.port.Store.page`."""
         place = page_parameters(self._chosen, after, offset, limit)
-        found = self._find_text(place)
+        found = self._find_few(place)
         return self._page(place) if found is None else found[0]
 
     def page_and_count(
@@ -63,7 +68,7 @@ class Reads:
     ) -> tuple[list[Row], int]:
         """See `store.port.Store.page_and_count`."""
         place = page_parameters(self._chosen, after, offset, limit)
-        found = self._find_text(place)
+        found = self._find_few(place)
         return (self._page(place), self._count()) if found is None else found
 
     def totals(self) -> Totals:
@@ -73,33 +78,50 @@ class Reads:
         top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
         return Totals(messages, senders, first_ts, last_ts, top)
 
-    def _bring_copy_up(self) -> None:
+    def _begin(self) -> None:
         """What the last read left of the tail is brought up to this snapshot, and left to the next
         when this one commits. (The index never goes back while a connection has it open.)
         """
         execute, queries = self._connection.execute, self._queries
+        execute(queries.begin_read)
+        indexed_seq = execute(queries.read_indexed).fetchone()[0]
+        self._parameters["indexed_seq"] = indexed_seq
+        self._parameters["copied_seq"] = indexed_seq + COPIED_MESSAGES
         self._stored_seq, kept_seq = execute(queries.measure_tail).fetchone()
         if kept_seq:
             execute(queries.trim_tail_copy, self._parameters)
-        if self._stored_seq > max(self._parameters["indexed_seq"], kept_seq):
+        if self._stored_seq > max(indexed_seq, kept_seq):
             execute(queries.copy_tail, self._parameters)
 
-    def _find_text(self, place: Parameters) -> tuple[list[Row], int] | None:
-        """The page and the count, by the index of texts; None where another way is shorter."""
-        if not self._parameters["match"]:
+    def _find_few(self, place: Parameters) -> tuple[list[Row], int] | None:
+        """The page and the count, where few have the text; None where another way is shorter."""
+        if self._parameters["match"]:
+            few = {"candidates_max": min([FEW_MESSAGES, *self._sides.values()])}
+            rows = self._fetch(self._queries.page_by_text, place | few)
+        elif least(self._sides) == "by_scan" and (found := self._scan()) is not None:
+            place = place | {"found": _encode(found).decode()}
+            rows = self._fetch(self._queries.page_of_found, place)
+        else:
             return None
-        few = {"candidates_max": min([FEW_MESSAGES, *self._sides.values()])}
-        rows = self._fetch(self._queries.page_by_text, place | few)
         count = rows[0][0]
         if count is None:
             return None
         return [Row(*row[1:]) for row in rows if row[1] is not None], count
 
+    def _scan(self) -> list[int] | None:
+        """Which messages have the text; None where more than a few have."""
+        found: list[int] = []
+        for piece in self._pieces():
+            limit = {"limit": FEW_MESSAGES + 1 - len(found)}
+            found += [seq for (seq,) in self._fetch(self._queries.find_by_scan, piece | limit)]
+            if len(found) > FEW_MESSAGES:
+                return None
+        return found
+
     def _page(self, place: Parameters) -> list[Row]:
-        side = least(self._sides)
-        if side == "by_scan" and not self._have_few_the_text():
-            side = least({name: size for name, size in self._sides.items() if name != side})
-        return [Row(*row) for row in self._fetch(getattr(self._queries, "page_" + side), place)]
+        sides = {name: size for name, size in self._sides.items() if name != "by_scan"}
+        sql = getattr(self._queries, "page_" + least(sides))
+        return [Row(*row) for row in self._fetch(sql, place)]
 
     def _count(self) -> int:
         chosen, queries = self._chosen, self._queries
@@ -115,21 +137,21 @@ class Reads:
                 return kept
         side = least(self._sizes_to_count())
         sql = getattr(queries, "count_" + side)
-        return self._count_in_pieces(sql) if side in COUNTED_IN_PIECES else self._one(sql)
+        if side in COUNTED_IN_PIECES:
+            return sum(self._one(sql, piece) for piece in self._pieces())
+        return self._one(sql)
 
-    def _count_in_pieces(self, sql: str) -> int:
-        """What `sql` counts, in many snapshots that together are as this one.
+    def _pieces(self) -> Iterator[Parameters]:
+        """The messages of this snapshot piece by piece, each in a snapshot of its own.
 
-        Messages are never changed, so that those up to its last one stay what they are. A read that
+        Messages are never changed, so that all up to the last one stay what they are. A read that
         held one snapshot for as long as this takes would keep the log from being moved meanwhile.
         """
-        count = 0
-        for after_seq in range(0, self._stored_seq, PIECE_MESSAGES):
-            last_seq = min(after_seq + PIECE_MESSAGES, self._stored_seq)
-            count += self._one(sql, {"after_seq": after_seq, "last_seq": last_seq})
+        end = self._stored_seq
+        for after_seq in range(0, end, PIECE_MESSAGES):
+            yield {"after_seq": after_seq, "last_seq": min(after_seq + PIECE_MESSAGES, end)}
             self._connection.commit()
-            self._connection.execute(self._queries.begin_read)
-        return count
+            self._begin()
 
     @cached_property
     def _sides(self) -> dict[str, int]:
@@ -166,9 +188,6 @@ class Reads:
             if len(sizes) == 1 or min(sizes.values()) <= limit:
                 return sizes
             limit = 10 * min(sizes.values())
-
-    def _have_few_the_text(self) -> bool:
-        return self._up_to(FEW_MESSAGES, self._queries.estimate_scan) <= FEW_MESSAGES
 
     def _up_to(self, limit: int, sql: str) -> int:
         """What `sql` counts, or `limit` + 1 where it is more."""

@@ -186,32 +186,40 @@ def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDataba
     assert int(BUSY_FROM) > sqlite_index.SLICE_MESSAGES
 
 
+@pytest.mark.parametrize("few", [0, 10_000])
 @pytest.mark.parametrize(
     ("q", "indexing"),
     [("te", Indexing.AFTER), ("te", Indexing.NEVER), ("text number", Indexing.AFTER)],
 )
-async def test_a_long_count_is_of_one_moment_and_leaves_the_log_alone(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, q: str, indexing: Indexing
+async def test_a_long_search_is_of_one_moment_and_leaves_the_log_alone(
+    database: SqliteDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    q: str,
+    indexing: Indexing,
+    few: int,
 ) -> None:
-    """What is stored between its pieces is not counted, and all of the log can be moved there."""
-    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", 0)
+    """What is stored between its pieces is not found, and all of the log can be moved there."""
+    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few)
     monkeypatch.setattr(sqlite_reads, "PIECE_MESSAGES", 30)
     moved: list[tuple[int, int, int]] = []
-    one = sqlite_reads.Reads._one
+    begin = sqlite_reads.Reads._begin
 
-    def store_and_count(reads: sqlite_reads.Reads, sql: str, more: Any = None) -> int:
-        if more and more.get("after_seq"):
+    def store_and_begin(reads: sqlite_reads.Reads) -> None:
+        if hasattr(reads, "_stored_seq"):  # it began before
             with closing(database.connect()) as writer:
                 writer.execute(STORE_ONE_MORE, (f"late {len(moved)}",))
                 moved.append(writer.execute("PRAGMA wal_checkpoint").fetchone())
-        return one(reads, sql, more)
+        begin(reads)
 
+    chosen = Filter(q_folded=q)
     async with opened(database, indexing) as store:
         await store.insert(SENT)
-        monkeypatch.setattr(sqlite_reads.Reads, "_one", store_and_count)
-        _, count = await store.page_and_count(Filter(q_folded=q), None, 0, 1)
-        assert count == len(MODEL.matching(Filter(q_folded=q)))
-        assert [busy for busy, _, _ in moved] == [0, 0, 0]
+        monkeypatch.setattr(sqlite_reads.Reads, "_begin", store_and_begin)
+        rows, count = await store.page_and_count(chosen, None, 0, 100)
+        assert count == len(MODEL.matching(chosen))
+        assert rows == MODEL.page(chosen, None, 0, 100)
+        in_pieces = few == 0 or q == "te"
+        assert [busy for busy, _, _ in moved] == [0, 0, 0, 0] * in_pieces
         assert all(frames == moved_frames for _, frames, moved_frames in moved)
 
 
