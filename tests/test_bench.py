@@ -36,7 +36,7 @@ from tests.bench.places import PUBLISHED
 from tests.bench.postgres_results import POSTGRES, SQLITE, Built, PostgresReport, Rate
 from tests.bench.postgres_runs import Case, check, run
 from tests.bench.reads import BARS
-from tests.bench.results import Growth, Ingest, Load, Read, Report, Size, Spread
+from tests.bench.results import Beside, Growth, Ingest, Load, Read, Report, Size, Spread
 from tests.bench.sampling import Sample, summarize
 from tests.bench.targets import FASTAPI_ASYNCPG, POSTGRES_SERVICE, SERVICE, STORING
 from tests.bench.watch import Watch
@@ -80,6 +80,21 @@ def an_ingest(messages: int, rate: float) -> Ingest:
     return Ingest(messages=messages, requests_per_second=once(rate), **rest)
 
 
+def a_beside(reads: str, *p99_ms: float) -> Beside:
+    return Beside(
+        messages=10_000,
+        reads=reads,
+        wanted_per_second=5_000,
+        requests_per_second=once(5_000),
+        p50_ms=once(1),
+        p99_ms=Spread.of(p99_ms),
+        max_ms=50,
+        errors=0,
+        repeated=False,
+        resident_mebibytes=100,
+    )
+
+
 def a_report(**parts: Any) -> Report:
     return Report(
         command="just bench quick",
@@ -103,7 +118,7 @@ def a_whole_report() -> Report:
         [Size(size, size * 600, size * 500, 1.0) for size in sizes],
         [an_ingest(size, 10_000) for size in (-1, 0, *sizes)],
         found,
-        [],
+        [a_beside("none", 10, 20), a_beside("slow", 15, 40)],
     )
     rates = {"service": 10_000, "ceiling": 20_000, "starlette": 4_000, "fastapi": 1_000}
     loads = [
@@ -272,6 +287,7 @@ def test_the_tables_quote_the_figures() -> None:
         in (blocks["reads idle"])
     )
     assert f"| {len(BARS)} of {len(BARS)} |" in blocks["summary"]
+    assert "| 1.75 (1.50 to 2.00) |" in blocks["ingest beside reads"]
     assert blocks["ceiling"] == ""
 
 

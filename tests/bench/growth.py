@@ -85,7 +85,7 @@ def _measure_busy(
     reads: list[Read] = []
     beside: list[Beside] = []
     peaks = {found.messages: found.requests_per_second.median for found in ingest}
-    steps = len(plan.sizes) * (plan.read_rounds * len(BARS) + 2)
+    steps = len(plan.sizes) * (plan.read_rounds * len(BARS) + 2 * plan.slow_rounds)
     with watch.part("reads beside ingest", steps) as begin:
         for size in plan.sizes:
             if size in peaks:
@@ -93,7 +93,7 @@ def _measure_busy(
                     size, copies.get_held(size), peaks[size] * PEAK_SHARE, requests
                 )
                 reads += _read_busy(ingesting, plan, begin)
-                beside += ingesting.found
+                beside += ingesting.describe()
                 copies.drop(size)
     return reads, beside
 
@@ -103,13 +103,14 @@ def _read_busy(ingesting: "Ingesting", plan: Plan, begin: Begin) -> list[Read]:
     with _served(size, ingesting.copy) as (server, client, wanted):
         with ingesting.into(server, "mixed"):
             found = sample(client, wanted, plan, begin)
-        # One after the other: the database grows, and with it what a webhook takes.
-        begin("no reads")
-        with ingesting.into(server, "none"):
-            time.sleep(plan.slow_seconds)
-        begin("slow searches")
-        with ingesting.into(server, "slow"):
-            found[SLOW] = sample_for(client, slow_paths(), plan.slow_seconds)
+        found[SLOW] = []
+        for number in range(plan.slow_rounds):
+            begin(f"no reads, round {number + 1}")
+            with ingesting.into(server, "none"):
+                time.sleep(plan.slow_seconds)
+            begin(f"slow searches, round {number + 1}")
+            with ingesting.into(server, "slow"):
+                found[SLOW] += sample_for(client, slow_paths(), plan.slow_seconds)
     return [summarize(size, "ingest", name, rounds) for name, rounds in found.items()]
 
 
@@ -128,32 +129,38 @@ class Ingesting:
         """`rate` is in messages a second."""
         self.messages = messages
         self.copy = copy
-        self.found: list[Beside] = []
         self._rate = rate
         self._requests = requests
+        self._results: dict[str, list[Result]] = {}
+        self._resident_mebibytes: dict[str, float] = {}
 
     @contextmanager
     def into(self, server: Running, reads: str) -> Iterator[None]:
-        """Send meanwhile, and note how it went."""
+        """Send meanwhile, and note how it went; as often as it is called for the same `reads`."""
         sending = (self._requests, server.port, PACED_CONNECTIONS, self._rate, self.copy.position)
         with pacing(*sending) as wrk:
             yield
             result = wrk.stop()
         self.copy.position = result.position
-        self.found.append(self._describe(reads, result, server))
+        self._results.setdefault(reads, []).append(result)
+        self._resident_mebibytes[reads] = server.resident_mebibytes()
 
-    def _describe(self, reads: str, result: Result, server: Running) -> Beside:
+    def describe(self) -> list[Beside]:
+        """What became of it, by what was read meanwhile."""
+        return [self._describe(reads, results) for reads, results in self._results.items()]
+
+    def _describe(self, reads: str, results: Sequence[Result]) -> Beside:
         return Beside(
             messages=self.messages,
             reads=reads,
             wanted_per_second=self._rate,
-            requests_per_second=result.requests_per_second,
-            p50_ms=result.p50_ms,
-            p99_ms=result.p99_ms,
-            max_ms=result.max_ms,
-            errors=result.errors,
-            repeated=result.wraps > 0,
-            resident_mebibytes=server.resident_mebibytes(),
+            requests_per_second=Spread.of([result.requests_per_second for result in results]),
+            p50_ms=Spread.of([result.p50_ms for result in results]),
+            p99_ms=Spread.of([result.p99_ms for result in results]),
+            max_ms=max(result.max_ms for result in results),
+            errors=sum(result.errors for result in results),
+            repeated=any(result.wraps > 0 for result in results),
+            resident_mebibytes=self._resident_mebibytes[reads],
         )
 
 

@@ -37,7 +37,8 @@ class Plan(NamedTuple):
     read_seconds_max: float
     """What one kind may take; a slow one is asked less often, and its count is told."""
     slow_seconds: int
-    """How long ingest runs beside searches that match millions, and without."""
+    """How long ingest runs beside searches that may be slow, and then without them."""
+    slow_rounds: int
 
 
 PEAK_CONNECTIONS = 128
@@ -62,6 +63,7 @@ QUICK = Plan(
     read_rounds=2,
     read_seconds_max=0.5,
     slow_seconds=2,
+    slow_rounds=1,
 )
 
 FULL = Plan(
@@ -79,7 +81,8 @@ FULL = Plan(
     reads=1_000,
     read_rounds=5,
     read_seconds_max=20,
-    slow_seconds=10,
+    slow_seconds=6,
+    slow_rounds=5,
 )
 
 CEILING = FULL._replace(parts=("ceiling",))

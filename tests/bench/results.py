@@ -123,11 +123,11 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 
     messages: int
     reads: str
-    """"none", "mixed" (every kind in turns) or "slow" (searches that match millions)."""
+    """"none", "mixed" (every kind in turns) or "slow" (searches that may be slow)."""
     wanted_per_second: float
-    requests_per_second: float
-    p50_ms: float
-    p99_ms: float
+    requests_per_second: Spread
+    p50_ms: Spread
+    p99_ms: Spread
     max_ms: float
     errors: int
     repeated: bool

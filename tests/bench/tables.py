@@ -367,13 +367,20 @@ def beside(report: Report) -> str:
     if report.growth is None or not report.growth.beside:
         return ""
     words = {"none": "nothing", "mixed": "every read above", "slow": SLOW}
-    head = ["messages", "beside", "wanted/s", "webhooks/s", "p50, ms", "p99, ms", "slowest, ms"]
-    head += ["memory, MiB", "not 200"]
+    alone = {one.messages: one for one in report.growth.beside if one.reads == "none"}
+    head = ["messages", "beside", "wanted/s", "webhooks/s", "p50, ms", "p99, ms"]
+    head += ["p99 to that beside nothing", "slowest, ms", "memory, MiB", "not 200"]
     rows = [
         [
             f"{one.messages:,}",
             words[one.reads],
-            *map(number, _beside_figures(one)),
+            number(one.wanted_per_second),
+            spread(one.requests_per_second),
+            spread(one.p50_ms),
+            spread(one.p99_ms),
+            spread(_p99_growth(one, alone.get(one.messages))),
+            number(one.max_ms),
+            number(one.resident_mebibytes),
             f"{one.errors:,}",
         ]
         for one in report.growth.beside
@@ -381,15 +388,12 @@ def beside(report: Report) -> str:
     return table(head, rows)
 
 
-def _beside_figures(one: Beside) -> tuple[float, ...]:
-    return (
-        one.wanted_per_second,
-        one.requests_per_second,
-        one.p50_ms,
-        one.p99_ms,
-        one.max_ms,
-        one.resident_mebibytes,
-    )
+def _p99_growth(one: Beside, alone: Beside | None) -> Spread | None:
+    """The p99 as a multiple of that beside nothing, round by round, where both took turns."""
+    if alone is None or one.reads != "slow":
+        return None
+    rounds = zip(one.p99_ms.runs, alone.p99_ms.runs, strict=True)
+    return Spread.of([p99_ms / alone_ms for p99_ms, alone_ms in rounds])
 
 
 def databases(report: Report) -> str:
