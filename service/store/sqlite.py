@@ -17,7 +17,7 @@ from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.port import DiskFailed, Filter, Outcome, Position, Row, StoreError, Totals
 from service.store.queries import SqliteQueries, load_queries, sql_folder
-from service.store.sqlite_checkpoints import Checkpoints
+from service.store.sqlite_checkpoints import Checkpoints, SyncedFile
 from service.store.sqlite_connection import (
     Options,
     Pool,
@@ -85,7 +85,10 @@ class SqliteStore:
         # Searches wait first: they take the longest, and all other reads go on meanwhile.
         readers = (self._searchers, self._readers)
         log = path.with_name(path.name + FILES["wal"])
-        self._checkpoints = Checkpoints(log, writes, queries, self._writer, readers, self._reopen)
+        self._file = SyncedFile(path)
+        self._checkpoints = Checkpoints(
+            self._file, log, writes, queries, self._writer, readers, self._reopen
+        )
         self._indexer = Indexer(path, folder, queries)
 
     async def open(self) -> None:
@@ -102,6 +105,7 @@ class SqliteStore:
             await self._take_over_log()
             # SQLite has synced it, too, but does not look whether that succeeded.
             sync_folder(self._path.parent)
+            self._file.open()
         except (OSError, StoreError, DatabaseError) as error:
             await self.close()
             reason = error.strerror if isinstance(error, OSError) else error
@@ -180,6 +184,7 @@ class SqliteStore:
         await self._keeper.close()
         for part in self._parts:
             await part.close()
+        self._file.close()
 
     @property
     def _parts(self) -> Sequence[Pool | Indexer | Checkpoints]:

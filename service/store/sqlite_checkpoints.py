@@ -1,7 +1,9 @@
 """Keeps the log (-wal) short: its frames are moved into the database file while nobody waits."""
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from service.store.folders import size_of
 from service.store.port import DiskFailed, StoreError
 from service.store.queries import SqliteQueries
-from service.store.sqlite_connection import Options, Pool
+from service.store.sqlite_connection import Options, Pool, driver, store_error
 
 CHECKPOINT_SECONDS = 0.5
 PASSES_MAX = 8
@@ -24,11 +26,40 @@ LOG_BYTES_MAX = 256 * 2**20
 the file is cut back to less than this (`journal_size_limit` in connection.sql)."""
 
 
+class SyncedFile:
+    """A descriptor of the database file. `open` it before it is synced; when SQLite has closed the
+    file, `close` it.
+
+    Not before: whoever closes any descriptor of a file takes all locks from it that his process
+    has there, those of SQLite, too (sqlite.org/howtocorrupt.html, section 2.2).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Raises OSError."""
+        self._descriptor = os.open(self._path, os.O_RDWR)
+
+    def sync(self) -> None:
+        """Return when the disk has all that was written; raises OSError."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
 class Checkpoints:
     """Moves what the writer has committed. `start` it, `notify` it, `close` it."""
 
     def __init__(
         self,
+        file: SyncedFile,
         log: Path,
         options: Options,
         queries: SqliteQueries,
@@ -36,16 +67,20 @@ class Checkpoints:
         readers: Sequence[Pool],
         reopen: Callable[[], Awaitable[None]],
     ) -> None:
-        """`log` is the file. `readers` are made to wait in this order, where there is no other way.
+        """`file` and `log` are those of the database. `readers` are made to wait in this order,
+        where there is no other way.
 
         `reopen` closes every connection, this one too, so that nothing is moved meanwhile.
         """
+        self._file = file
         self._log = log
         self._queries = queries
         self._writer = writer
         self._readers = readers
         self._reopen = reopen
         self._pool = Pool(1, options._replace(is_background=True), queries)
+        self._lock = threading.Lock()
+        """Held while something is moved or synced."""
         self._is_log_growing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.trouble: str | None = None
@@ -133,18 +168,42 @@ class Checkpoints:
         When they are few, the writer moves them between two commits: then the log is empty for a
         moment, and begins anew, if no read keeps it from that. Gives how many frames it has.
         """
-        moved_before = 0
+        frames = moved = moved_before = 0
         for _ in range(PASSES_MAX):
-            _, moved = await self._pool.run(self._checkpoint)
+            frames, moved = await self._pool.run(self._checkpoint)
             if moved - moved_before <= FRAMES_LEFT:
                 break
             moved_before = moved
+        if moved == frames:  # no read keeps the writer from moving the last frame
+            await self._pool.run(self._sync_and_checkpoint)
         frames, _ = await self._writer.run(self._checkpoint)
         return frames
 
+    def _sync_and_checkpoint(self, connection: sqlite3.Connection) -> None:
+        """SQLite syncs only behind a pass that leaves no frame, and then what all passes before it
+        have written, too. Where that is the writer's, every webhook would wait for it.
+        """
+        with self._turn():
+            self._file.sync()
+        self._checkpoint(connection)
+
     def _checkpoint(self, connection: sqlite3.Connection) -> tuple[int, int]:
         """Move frames; gives how many the log has, and how many of them have been moved."""
-        if self.is_unsynced:  # since this was asked for: it could succeed, and hide what is missing
-            raise StoreError("the database is not reopened yet")
-        _, frames, moved = connection.execute(self._queries.checkpoint).fetchone()
+        with self._turn():
+            _, frames, moved = connection.execute(self._queries.checkpoint).fetchone()
         return int(frames), int(moved)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One at a time: where one fails, the next could succeed, and hide what is missing."""
+        with self._lock:
+            if self.is_unsynced:
+                raise StoreError("the database is not reopened yet")
+            try:
+                yield
+            except OSError as error:
+                self.is_unsynced = True
+                raise DiskFailed(f"the file can't be synced: {error.strerror}") from error
+            except driver.Error as error:
+                self.is_unsynced = isinstance(store_error(error), DiskFailed)
+                raise

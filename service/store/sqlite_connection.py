@@ -181,7 +181,7 @@ class Pool:
                 if connection is not None:
                     await connection.close()
                     connection = None
-                raise _store_error(error) from error
+                raise store_error(error) from error
             finally:
                 self._idle.append(connection)
 
@@ -212,7 +212,7 @@ class _Interrupter:
         self._timer = self._loop.call_later(INTERRUPT_AGAIN_SECONDS, self.interrupt)
 
 
-def _store_error(error: Any) -> StoreError:
+def store_error(error: Any) -> StoreError:
     """What a driver's error means; the lowest byte of its code is the kind.
 
     There is more in the others, but not every driver gives it.

@@ -386,6 +386,95 @@ async def test_a_long_log_that_can_not_be_moved_takes_no_more(
     assert len(await store.page(Filter(), None, 0, 10)) == 2
 
 
+async def test_what_is_moved_beside_the_writer_is_synced_before_its_turn(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite leaves that to the pass that moves the last frame, and every webhook would wait."""
+    checkpoints, steps, has_moved = store._checkpoints, [], asyncio.Event()
+    checkpoint, move, sync = checkpoints._checkpoint, checkpoints._move, store._file.sync
+
+    def note_pass(connection: Any) -> tuple[int, int]:
+        steps.append("pass")
+        return checkpoint(connection)
+
+    def note_sync() -> None:
+        steps.append("sync")
+        sync()
+
+    async def move_once() -> None:
+        await move()
+        has_moved.set()
+
+    monkeypatch.setattr(checkpoints, "_checkpoint", note_pass)
+    monkeypatch.setattr(checkpoints, "_move", move_once)
+    monkeypatch.setattr(store._file, "sync", note_sync)
+    await store.insert([message("a")])
+    await has_moved.wait()
+    assert steps == ["pass", "sync", "pass", "pass"]
+
+
+async def test_a_database_file_that_can_not_be_synced_is_trouble_until_it_can(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_back, sync, inode = False, os.fsync, (tmp_path / "store.db").stat().st_ino
+
+    def sync_or_fail(descriptor: int) -> None:
+        if not is_back and os.fstat(descriptor).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_or_fail)
+    reopened, reopen = asyncio.Event(), store._checkpoints._reopen
+
+    async def reopen_and_tell() -> None:
+        await reopen()
+        reopened.set()
+
+    monkeypatch.setattr(store._checkpoints, "_reopen", reopen_and_tell)
+    await store.insert([message("before")])
+    await reopened.wait()
+    with pytest.raises(StoreError, match="can't be synced: Input/output error"):
+        await store.check()
+    is_back = True
+    while store._checkpoints.trouble is not None:  # noqa: ASYNC110 - as a probe would
+        await asyncio.sleep(0.01)
+    await store.insert([message("after")])
+    await store.check()
+    assert len(await store.page(Filter(), None, 0, 10)) == 2
+
+
+async def test_nothing_is_moved_behind_a_failure_that_is_not_told_yet(store: SqliteStore) -> None:
+    """It is known in the thread that it happens in, at once."""
+    checkpoints = store._checkpoints
+
+    def fail(_: Any) -> None:
+        with checkpoints._turn():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(DiskFailed, match="can't be synced"):
+        await store._writer.run(fail)
+    with pytest.raises(StoreError, match="is not reopened yet"):
+        await store._writer.run(checkpoints._checkpoint)
+
+
+async def test_the_file_is_let_go_when_no_connection_has_it(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing any descriptor takes the locks of all (sqlite.org/howtocorrupt.html, 2.2)."""
+    close, connected = store._file.close, []
+
+    def note_and_close() -> None:
+        connected.append((open_connections(store), store._keeper._idle))
+        close()
+
+    monkeypatch.setattr(store._file, "close", note_and_close)
+    await store.insert([message("a")])
+    await store.totals()
+    await store.close()
+    assert connected == [([], [None])]
+    assert store._file._descriptor is None
+
+
 async def test_a_log_that_is_not_moved_beside_is_moved_before_more_is_stored(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
