@@ -135,7 +135,7 @@ class Reads:
             kept: int | None = self._fetch(queries.total_of_busy_pair)[0][0]
             if kept is not None:
                 return kept
-        side = least(self._sizes_to_count())
+        side = self._side_to_count()
         sql = getattr(queries, "count_" + side)
         if side in COUNTED_IN_PIECES:
             return sum(self._one(sql, piece) for piece in self._pieces())
@@ -176,17 +176,19 @@ class Reads:
             sizes["by_scan"] = total // READS_IN_A_ROW
         return sizes
 
-    def _sizes_to_count(self) -> dict[str, int]:
-        """`_sides`, and how many have the text: as far as it takes to tell the shortest."""
+    def _side_to_count(self) -> str:
+        """The shortest of `_sides` and the index of texts, each looked at as far as it takes."""
         queries, sizes, limit = self._queries, self._sides.copy(), FEW_MESSAGES
         if not self._parameters["match"]:
-            return sizes
+            return least(sizes)
+        if not sizes:
+            return "by_text"
         while True:
             sizes["by_text"] = self._up_to(limit, queries.estimate_text)
             if "by_ts" in sizes:
                 sizes["by_ts"] = self._up_to(sizes["by_text"], queries.estimate_ts)
-            if len(sizes) == 1 or min(sizes.values()) <= limit:
-                return sizes
+            if min(sizes.values()) <= limit:
+                return least(sizes)
             limit = 10 * min(sizes.values())
 
     def _up_to(self, limit: int, sql: str) -> int:
