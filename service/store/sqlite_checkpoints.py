@@ -174,9 +174,9 @@ class Checkpoints:
             if moved - moved_before <= FRAMES_LEFT:
                 break
             moved_before = moved
-        if moved == frames:  # no read keeps the writer from moving the last frame
+        if moved == frames:  # else a read keeps the rest, from the writer, too
             await self._pool.run(self._sync_and_checkpoint)
-        frames, _ = await self._writer.run(self._checkpoint)
+            frames, _ = await self._writer.run(self._checkpoint)
         return frames
 
     def _sync_and_checkpoint(self, connection: sqlite3.Connection) -> None:
