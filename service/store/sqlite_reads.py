@@ -79,8 +79,8 @@ class Reads:
         return Totals(messages, senders, first_ts, last_ts, top)
 
     def _begin(self) -> None:
-        """What the last read left of the tail is brought up to this snapshot, and left to the next
-        when this one commits. (The index never goes back while a connection has it open.)
+        """Begin the snapshot. What the last read left of the tail is brought up to it, and left to
+        the next when this one commits. (The index never goes back while a connection has it open.)
         """
         execute, queries = self._connection.execute, self._queries
         execute(queries.begin_read)
