@@ -1,9 +1,9 @@
 """Which way to the messages of a filter is the shortest: what every database's reads agree on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.store.port import Filter, Position
+from service.store.port import Filter, Position, Row
 
 PART_CHARACTERS = 3
 """An index of texts finds parts of this length, and so no shorter text."""
@@ -34,3 +34,13 @@ def page_parameters(
         "limit": limit,
         "offset": offset,
     }
+
+
+def page_and_count_of(rows: Sequence[Sequence[Any]]) -> tuple[list[Row], int] | None:
+    """What a query found that gives both at once; None where it gave up, since too many have the
+    text: its count is NULL then. An empty page is a row without a message.
+    """
+    count = rows[0][0]
+    if count is None:
+        return None
+    return [Row(*row[1:]) for row in rows if row[1] is not None], count

@@ -7,7 +7,13 @@ queries as can be, for each is a way to the server and back.
 
 from typing import Any
 
-from service.store.plans import FEW_MESSAGES, PART_CHARACTERS, READS_IN_A_ROW, page_parameters
+from service.store.plans import (
+    FEW_MESSAGES,
+    PART_CHARACTERS,
+    READS_IN_A_ROW,
+    page_and_count_of,
+    page_parameters,
+)
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.postgres_connection import Session
 from service.store.queries import PostgresQueries
@@ -73,11 +79,7 @@ class Reads:
         if not self._finds_text:
             return None
         few = {"few_messages": FEW_MESSAGES, "candidates_max": await self._few()}
-        rows = await self._fetch("page_by_text", place | few)
-        count = rows[0][0]
-        if count is None:
-            return None
-        return [Row(*row[1:]) for row in rows if row[1] is not None], count
+        return page_and_count_of(await self._fetch("page_by_text", place | few))
 
     async def _page(self, place: Parameters) -> list[Row]:
         is_scanned = await self._is_scan_shorter() and await self._have_few_the_text()

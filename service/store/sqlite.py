@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from service.errors import DatabaseError
-from service.schemas import Message
+from service.schemas import Message, encode
 from service.store.folders import make_folder, size_of, sync_folder
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each
@@ -44,7 +44,6 @@ FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
 """What `read_connection.sql` must find: without these an acknowledged message could be lost."""
 
-_encode = msgspec.json.Encoder().encode
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
 
 
@@ -274,14 +273,14 @@ class SqliteStore:
     def _insert(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> list[Outcome]:
         first = first_of_each(messages)
         created_at = self._next_created_at()
-        batch = {"batch": _encode(list(first.values())).decode(), "created_at": created_at}
+        batch = {"batch": encode(list(first.values())).decode(), "created_at": created_at}
         inserted = connection.execute(self._queries.insert_messages, batch)
         created_count = inserted.rowcount
         if created_count:
             self._stored_seq = inserted.lastrowid or 0
         if created_count == len(messages):
             return [Outcome.CREATED] * created_count
-        ids = {"message_ids": _encode(list(first)).decode(), "created_at": created_at}
+        ids = {"message_ids": encode(list(first)).decode(), "created_at": created_at}
         found = connection.execute(self._queries.find_messages, ids).fetchone()
         return classify(messages, first, created_count, _decode_rows(found[0]))
 

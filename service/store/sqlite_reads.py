@@ -9,21 +9,19 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-import msgspec
-
+from service.schemas import encode
 from service.store.plans import (
     FEW_MESSAGES,
     PART_CHARACTERS,
     READS_IN_A_ROW,
     least,
+    page_and_count_of,
     page_parameters,
 )
 from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
 from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
-
-_encode = msgspec.json.Encoder().encode
 
 COPIED_MESSAGES = 50_000
 """So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
@@ -97,16 +95,11 @@ class Reads:
         """The page and the count, where few have the text; None where another way is shorter."""
         if self._parameters["match"]:
             few = {"candidates_max": min([FEW_MESSAGES, *self._sides.values()])}
-            rows = self._fetch(self._queries.page_by_text, place | few)
-        elif least(self._sides) == "by_scan" and (found := self._scan()) is not None:
-            place = place | {"found": _encode(found).decode()}
-            rows = self._fetch(self._queries.page_of_found, place)
-        else:
-            return None
-        count = rows[0][0]
-        if count is None:
-            return None
-        return [Row(*row[1:]) for row in rows if row[1] is not None], count
+            return page_and_count_of(self._fetch(self._queries.page_by_text, place | few))
+        if least(self._sides) == "by_scan" and (seqs := self._scan()) is not None:
+            found = {"found": encode(seqs).decode()}
+            return page_and_count_of(self._fetch(self._queries.page_of_found, place | found))
+        return None
 
     def _scan(self) -> list[int] | None:
         """Which messages have the text; None where more than a few have."""

@@ -37,8 +37,9 @@ class Plan(NamedTuple):
     read_seconds_max: float
     """What one kind may take; a slow one is asked less often, and its count is told."""
     slow_seconds: int
-    """How long ingest runs beside searches that may be slow, and then without them."""
+    """How long ingest runs without reads, and then beside searches that may be slow."""
     slow_rounds: int
+    """How often it does both."""
 
 
 PEAK_CONNECTIONS = 128
