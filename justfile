@@ -73,7 +73,7 @@ faults *ARGS: venv
 
 # Flood the service and hold what becomes of it to its bars (just floods --help; needs wrk)
 floods *ARGS: bench-packages
-    @{{ python }} -m tests.floods "$@"
+    @{{ python }} -m tests.load "$@"
 
 # Fuzz decoding, signatures, queries, cursors and connections (just fuzz --seconds 600 message)
 fuzz *ARGS: fuzz-packages

@@ -53,19 +53,19 @@ def main() -> int:
 
 
 def _send(arguments: list[str]) -> int:
-    from service.send.command import main as send
+    from service.commands.send.command import main as send
 
     return send(arguments)
 
 
 def _import(arguments: list[str]) -> int:
-    from service.intake.command import main as import_
+    from service.commands.import_.command import main as import_
 
     return import_(arguments)
 
 
 def _export(arguments: list[str]) -> int:
-    from service.export.command import main as export
+    from service.commands.export.command import main as export
 
     return export(arguments)
 
@@ -83,14 +83,14 @@ def _serve(settings: Settings) -> int:
         from service.workers import Supervisor
 
         return Supervisor(settings).run()
-    from service.server import serve
+    from service.http.server import serve
 
     serve(settings)
     return 0
 
 
 async def _migrate(settings: Settings) -> None:
-    from service.store.choice import make_store
+    from service.store.factory import make_store
 
     store = make_store(settings)
     await store.open()

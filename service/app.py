@@ -5,21 +5,21 @@ import asyncio
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.authorization import RequireToken
+from service.api.docs import Docs, Document
+from service.api.export import Export
+from service.api.messages import Messages
+from service.api.middleware import RequestObserver
+from service.api.openapi.document import describe
+from service.api.probes import Exposition, Live, Ready
+from service.api.stats import StatsOfMessages
+from service.api.webhook import Webhook
 from service.errors import StartError
 from service.ingest import GroupCommit
-from service.logs import Log
-from service.metrics import Metrics
-from service.middleware import RequestObserver
-from service.openapi.document import describe
-from service.routes.authorization import RequireToken
-from service.routes.docs import Docs, Document
-from service.routes.export import Export
-from service.routes.messages import Messages
-from service.routes.observe import Exposition, Live, Ready
-from service.routes.stats import StatsOfMessages
-from service.routes.webhook import Webhook
 from service.settings import Settings
-from service.store.choice import make_store
+from service.store.factory import make_store
+from service.telemetry.logs import Log
+from service.telemetry.metrics import Metrics
 
 PATHS = (
     "/webhook",

@@ -6,8 +6,8 @@ import signal
 import threading
 import time
 
-from service.logs import Log, format_exception
-from service.metrics import Metrics
+from service.telemetry.logs import Log, format_exception
+from service.telemetry.metrics import Metrics
 
 PUBLISH_SECONDS = 1.0
 

@@ -11,10 +11,10 @@ import time
 from collections import deque
 
 from service.errors import Unavailable
-from service.logs import Log, format_exception
-from service.metrics import Metrics
-from service.schemas import Message
-from service.store.port import DatabaseSilent, Outcome, Store, StoreError
+from service.messages.message import Message
+from service.store.interface import DatabaseSilent, Outcome, Store, StoreError
+from service.telemetry.logs import Log, format_exception
+from service.telemetry.metrics import Metrics
 
 BATCH_MESSAGES_MAX = 1_000
 """Bounds the size of one transaction, and with it how long a full queue takes to answer."""

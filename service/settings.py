@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from service.errors import SettingsError
-from service.schemas import whole_number
 
 T = TypeVar("T")
 
@@ -112,6 +111,20 @@ class Variable(NamedTuple):
     parse: Callable[[str], Any]
     takes: str
     has_file: bool = False
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A parser of decimal digits, and nothing else, for a number between two bounds, inclusive.
+
+    What it gives raises ValueError for any other text.
+    """
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    return parse
 
 
 def _secret(text: str) -> Secret:

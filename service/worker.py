@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 from service.errors import StartError
-from service.sockets import rebind
+from service.http.sockets import rebind
 
 STEADY_SECONDS = 10.0
 """A worker that has lived so long is started anew at once, whatever became of those before it."""

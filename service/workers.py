@@ -16,16 +16,16 @@ from resource import struct_rusage
 from typing import Any, NoReturn, cast
 
 from service.app import PATHS
+from service.commands.signals import Signals
 from service.companion import Companion
 from service.errors import SettingsError, StartError
-from service.logs import Log, encode_event
-from service.metrics import Metrics
-from service.output import SharedOutput, create_lock
-from service.scoreboard import Scoreboard
-from service.server import run
+from service.http.server import run
+from service.http.sockets import IS_BALANCED, bind_each
 from service.settings import Settings
-from service.signals import Signals
-from service.sockets import IS_BALANCED, bind_each
+from service.telemetry.logs import Log, encode_event
+from service.telemetry.metrics import Metrics
+from service.telemetry.output import SharedOutput, create_lock
+from service.telemetry.scoreboard import Scoreboard
 from service.worker import Worker
 
 STOP_SECONDS = 9.5

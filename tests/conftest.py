@@ -1,4 +1,4 @@
-"""Fixtures that many tests want; what they are made of is in `tests.support`."""
+"""Fixtures that many tests want; what they are made of is in `tests.support.service`."""
 
 import contextlib
 import fcntl
@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.postgres import suite
-from tests.support import Service, running
-from tests.wires import Wire, Wires, served
+from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
+from tests.support.service import Service, running
+from tests.support.wires import Wire, Wires, served
 
 # pytest --hypothesis-profile=long: for a night, not for a change
 settings.register_profile("long", max_examples=10_000)

@@ -10,11 +10,11 @@ import pytest
 from service import ingest
 from service.errors import Unavailable
 from service.ingest import GroupCommit
-from service.logs import Log
-from service.metrics import Metrics
-from service.schemas import Message
-from service.store.port import DatabaseSilent, Outcome, Store, StoreError
-from tests.support import parse_lines
+from service.messages.message import Message
+from service.store.interface import DatabaseSilent, Outcome, Store, StoreError
+from service.telemetry.logs import Log
+from service.telemetry.metrics import Metrics
+from tests.support.service import parse_lines
 
 pytestmark = pytest.mark.anyio
 

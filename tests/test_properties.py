@@ -1,6 +1,6 @@
 """What holds for any messages and any questions, found by trying many.
 
-The service is compared with `tests.model`; its codecs with what Python's own library says.
+The service is compared with `tests.support.model`; its codecs with what Python's own library says.
 """
 
 import asyncio
@@ -21,16 +21,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from service import signature
+from service.api.messages import decode_cursor, encode_cursor, parse_query
 from service.errors import InvalidMessage, InvalidParameter
-from service.routes.messages import decode_cursor, encode_cursor, parse_query
-from service.schemas import RFC3339_UTC, decode_message, fold, format_instant, parse_instant
-from service.store import postgres_index, postgres_reads, sqlite_index, sqlite_reads
-from service.store.plans import FEW_MESSAGES, READS_IN_A_ROW
-from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
-from tests.kinds import STORES, empty_database
-from tests.model import Model, show, show_stats
-from tests.strategies import (
+from service.messages.instants import RFC3339_UTC, format_instant, parse_instant
+from service.messages.message import decode_message
+from service.messages.text import fold
+from service.sources import signature
+from service.store.access_paths import FEW_MESSAGES, READS_IN_A_ROW
+from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from service.store.postgres import counts as postgres_counts
+from service.store.postgres import reads as postgres_reads
+from service.store.sqlite import indexer
+from service.store.sqlite import reads as sqlite_reads
+from tests.support.kinds import STORES, empty_database
+from tests.support.model import Model, show, show_stats
+from tests.support.service import Json, Service, running
+from tests.support.strategies import (
     Question,
     Sent,
     deliveries,
@@ -42,8 +48,7 @@ from tests.strategies import (
     texts,
     texts_with_cases,
 )
-from tests.support import Json, Service, running
-from tests.walks import check_a_walk_by_cursor, check_a_walk_by_offset
+from tests.support.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 
 on_each_database = pytest.mark.parametrize("kind", STORES)
 finding_the_smallest_failure_takes_minutes = pytest.mark.timeout(600)
@@ -69,9 +74,9 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 @on_each_database
 @finding_the_smallest_failure_takes_minutes
-@patch.object(sqlite_index, "SLICE_MESSAGES", 4)
-@patch.object(sqlite_index, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
-@patch.object(postgres_index.Indexer, "start", lambda _: None)
+@patch.object(indexer, "SLICE_MESSAGES", 4)
+@patch.object(indexer, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
+@patch.object(postgres_counts.Indexer, "start", lambda _: None)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
 def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(

@@ -11,8 +11,8 @@ import pytest
 
 from service.errors import SettingsError
 from service.settings import VARIABLES, PostgresServer, Secret, Settings, SqliteFile
-from tests.processes import ServiceProcess, clean_environment, serving
-from tests.support import (
+from tests.support.processes import ServiceProcess, clean_environment, serving
+from tests.support.service import (
     ROOT,
     encode,
     message,

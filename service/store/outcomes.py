@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from service.schemas import Message
-from service.store.port import Outcome, Row, StoreError
+from service.messages.message import Message
+from service.store.interface import Outcome, Row, StoreError
 
 
 def first_of_each(messages: Sequence[Message]) -> dict[str, Message]:

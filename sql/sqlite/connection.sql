@@ -11,7 +11,7 @@ PRAGMA synchronous = FULL;
 
 -- The service moves the log's pages into the database twice a second, while nobody waits for it, and
 -- before it stores more where the log has become very long. A commit never does: SQLite tells nobody
--- when that fails (service/store/sqlite_checkpoints.py).
+-- when that fails (service/store/sqlite/checkpoints.py).
 PRAGMA wal_autocheckpoint = 0;
 
 -- After a checkpoint, a log that has grown longer is cut back to 64 MiB.

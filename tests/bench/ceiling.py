@@ -12,7 +12,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service import server
+from service.http import server
 
 
 class Body(msgspec.Struct):

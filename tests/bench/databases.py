@@ -12,10 +12,10 @@ from unittest import mock
 
 import msgspec
 
-from service.store import sqlite_index
 from service.store.queries import SqliteQueries, load_queries, sql_folder
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_connection import driver, execute_all
+from service.store.sqlite import indexer
+from service.store.sqlite.pool import driver, execute_all
+from service.store.sqlite.store import SqliteStore
 from tests.bench import dataset
 from tests.bench.files import bytes_of, count_messages, parts
 from tests.bench.machine import available_kibibytes
@@ -149,17 +149,17 @@ async def _index(database: Path, watch: Watch) -> None:
     with scratch() as folder:
         shutil.copy(sql / "index.sql", folder)
         (folder / "index_connection.sql").write_text(FAST + _cache_size())
-        with mock.patch.object(sqlite_index, "EXPECTED_SETTINGS", FAST_SETTINGS):
-            indexer = sqlite_index.Indexer(
+        with mock.patch.object(indexer, "EXPECTED_SETTINGS", FAST_SETTINGS):
+            following = indexer.Indexer(
                 database, folder, load_queries(sql / "queries", SqliteQueries)
             )
         try:
-            await indexer.open()
+            await following.open()
             with watch.counting("indexing messages", count) as step:
-                while await indexer._pool.run(indexer._index_slice):
-                    step(sqlite_index.SLICE_MESSAGES)
+                while await following._pool.run(following._index_slice):
+                    step(indexer.SLICE_MESSAGES)
         finally:
-            await indexer.close()
+            await following.close()
 
 
 async def _open_and_close(database: Path) -> None:

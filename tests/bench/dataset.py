@@ -9,7 +9,9 @@ import uuid
 from collections.abc import Iterator
 from itertools import accumulate
 
-from service.schemas import Message, fold, parse_instant
+from service.messages.instants import parse_instant
+from service.messages.message import Message
+from service.messages.text import fold
 
 SENDERS = 100_000
 RECIPIENTS = 1_000

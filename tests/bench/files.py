@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.sqlite_connection import driver
-from service.store.sqlite_index import index_path
+from service.store.sqlite.indexer import index_path
+from service.store.sqlite.pool import driver
 
 POLL_SECONDS = 0.02
 SETTLE_SECONDS_MAX = 300

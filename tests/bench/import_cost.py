@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from service.compression import reading, writing
-from service.schemas import Message, WebhookBody, decode_message, encode, format_instant
+from service.commands.compression import reading, writing
+from service.messages.instants import format_instant
+from service.messages.message import Message, WebhookBody, decode_message, encode
 from service.store.migrate import load_migrations
 from service.store.queries import SqliteQueries, load_queries, sql_folder
-from service.store.sqlite_connection import driver, execute_all
-from service.store.sqlite_index import SLICE_MESSAGES, index_path, index_steps
+from service.store.sqlite.indexer import SLICE_MESSAGES, index_path, index_steps
+from service.store.sqlite.pool import driver, execute_all
 from tests.bench.dataset import messages
 from tests.bench.machine import describe_machine
 from tests.bench.places import scratch

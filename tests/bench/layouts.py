@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from service.schemas import Message
-from service.store.sqlite_connection import driver
+from service.messages.message import Message
+from service.store.sqlite.pool import driver
 from tests.bench import dataset
 from tests.bench.places import scratch
 from tests.bench.results import Spread

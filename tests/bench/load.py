@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from service.schemas import format_instant
+from service.messages.instants import format_instant
 from tests.bench import dataset
 from tests.bench.places import FOLDER
 from tests.bench.watch import Watch

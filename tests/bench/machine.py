@@ -9,7 +9,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from service.store.sqlite_connection import describe_driver
+from service.store.sqlite.pool import describe_driver
 from tests.bench.places import ROOT, scratch
 from tests.bench.results import Spread
 

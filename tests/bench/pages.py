@@ -1,11 +1,11 @@
 """The pages that quote what was measured."""
 
-from tests import pages
 from tests.bench import postgres_tables
 from tests.bench.places import ROOT
 from tests.bench.postgres_results import PostgresReport
 from tests.bench.results import Report
 from tests.bench.tables import render_blocks
+from tests.support import pages
 
 POSTGRES_FILE = "postgres.json"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
-from service.schemas import format_instant
+from service.messages.instants import format_instant
 from tests.bench import dataset
 from tests.bench.load import (
     JITTER_MICROSECONDS,

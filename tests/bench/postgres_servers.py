@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from service.store.postgres import PostgresStore
+from service.store.postgres.store import PostgresStore
 from service.store.queries import sql_folder
 from tests.bench import dataset, machine
 from tests.bench.places import FOLDER, scratch

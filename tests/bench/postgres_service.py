@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 
 from service import __main__ as service
-from service.schemas import Message
-from service.store.port import Outcome
-from service.store.postgres import PostgresStore
+from service.messages.message import Message
+from service.store.interface import Outcome
+from service.store.postgres.store import PostgresStore
 
 
 def simulate_commits(seconds: float) -> None:

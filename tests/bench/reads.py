@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from service.routes.messages import encode_cursor
-from service.schemas import fold, format_instant
-from service.store.port import Filter, Position
+from service.api.messages import encode_cursor
+from service.messages.instants import format_instant
+from service.messages.text import fold
+from service.store.interface import Filter, Position
 from tests.bench import dataset
 from tests.bench.client import Client
 from tests.bench.files import reading

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from service.store.sqlite_connection import describe_driver
+from service.store.sqlite.pool import describe_driver
 from tests.bench.machine import describe_commit, describe_machine
 from tests.bench.watch import Watch
 from tests.faults.postgres.command import main as crash_postgres

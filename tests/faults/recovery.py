@@ -10,16 +10,16 @@ from urllib.parse import quote
 
 import httpx
 
-from service.schemas import format_instant
+from service.messages.instants import format_instant
 from tests.faults.crashes import leave
 from tests.faults.disk import Crash, Luck
 from tests.faults.journal import Operation, accepted_ids
 from tests.faults.stored import find_damage, is_indexed, stored_ids
 from tests.faults.traffic import COMMON, connect, messages, post, unique_word
-from tests.model import Model
-from tests.processes import NO_TLS, ServiceProcess
-from tests.strategies import Sent
-from tests.support import ROOT, Json, wait_until
+from tests.support.model import Model
+from tests.support.processes import NO_TLS, ServiceProcess
+from tests.support.service import ROOT, Json, wait_until
+from tests.support.strategies import Sent
 
 SEARCHES = 8
 """Messages that are searched for over HTTP; the index file is compared with all of them."""

@@ -8,7 +8,7 @@ import msgspec
 from tests.bench.places import ROOT
 from tests.faults.suite import Result
 from tests.faults.sweep import Found
-from tests.pages import fill
+from tests.support.pages import fill
 
 FOLDER = ROOT / "data" / "faults"
 """Git-ignored."""

@@ -13,19 +13,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from service.schemas import decode_message
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_connection import driver
-from service.store.sqlite_index import index_path
+from service.messages.message import decode_message
+from service.store.sqlite.indexer import index_path
+from service.store.sqlite.pool import driver
+from service.store.sqlite.store import SqliteStore
 from tests.faults.crashes import choose, leave
 from tests.faults.disk import Disk
 from tests.faults.journal import FDS, Answer, Operation, Write, accepted_ids, read
 from tests.faults.recovery import Promise
 from tests.faults.shim import Call, Shim
 from tests.faults.traffic import deliver, messages, spread
-from tests.processes import ServiceProcess, clean_environment
-from tests.strategies import Sent
-from tests.support import ROOT, encode
+from tests.support.processes import ServiceProcess, clean_environment
+from tests.support.service import ROOT, encode
+from tests.support.strategies import Sent
 
 CONNECTIONS = 6
 PAUSE_SECONDS = 0.03

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from service.store.sqlite_connection import driver
-from service.store.sqlite_index import index_path
-from service.store.sqlite_reads import match_parts
+from service.store.sqlite.indexer import index_path
+from service.store.sqlite.pool import driver
+from service.store.sqlite.reads import match_parts
 from tests.faults.traffic import COMMON, unique_word
 
 INDEX_OF_MESSAGES = {

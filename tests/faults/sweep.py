@@ -15,9 +15,9 @@ from tests.faults.recovery import lose_all_unsynced
 from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import SHORT, Call
 from tests.faults.traffic import deliver
-from tests.processes import ServiceProcess
-from tests.strategies import Sent
-from tests.support import wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import wait_until
+from tests.support.strategies import Sent
 
 DATABASE = Path("app.db")
 LOG = "app.db-wal"

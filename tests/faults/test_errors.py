@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from service.store.sqlite_connection import driver
+from service.store.sqlite.pool import driver
 from tests.faults.journal import Open, SyncEnd, Write, read
 from tests.faults.recovery import Verdict, lose_all_unsynced
 from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import Call
 from tests.faults.sweep import DATABASE, FAULTS, LOG, Fault, sweep
 from tests.faults.traffic import deliver
-from tests.processes import ServiceProcess
-from tests.strategies import Sent
-from tests.support import wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import wait_until
+from tests.support.strategies import Sent
 
 DEPTH = 4
 SYNCS_OF_A_NEW_FOLDER = 4

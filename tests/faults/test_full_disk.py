@@ -10,8 +10,8 @@ import pytest
 
 from tests.faults.stored import find_damage, stored_ids
 from tests.faults.traffic import deliver, messages
-from tests.processes import ServiceProcess
-from tests.support import wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import wait_until
 
 NAMESPACE = ("unshare", "--map-root-user", "--mount")
 MOUNT = (

@@ -21,7 +21,7 @@ class Change(NamedTuple):
 def synchronous(word: str, number: int) -> list[Change]:
     return [
         Change("sql/sqlite/connection.sql", "synchronous = FULL", f"synchronous = {word}"),
-        Change("service/store/sqlite.py", '"synchronous": 2', f'"synchronous": {number}'),
+        Change("service/store/sqlite/store.py", '"synchronous": 2', f'"synchronous": {number}'),
     ]
 
 

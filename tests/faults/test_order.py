@@ -1,7 +1,7 @@
 """No byte of a 200 leaves before the sync that covers its message has ended.
 
-The test with strace (tests/test_durability.py) watches the kernel's side of some deliveries, and
-would see what goes past the C library; this one needs no strace, and watches a load.
+The test with strace (tests/process/test_durability.py) watches the kernel's side of some
+deliveries, and would see what goes past the C library; this one needs no strace and watches a load.
 """
 
 from pathlib import Path

@@ -19,7 +19,7 @@ from tests.faults.results import (
 )
 from tests.faults.suite import Result
 from tests.faults.sweep import Found
-from tests.support import ROOT
+from tests.support.service import ROOT
 
 GOOD = Result(3, "load", 1, "after 7 of 9 operations, nothing", 10, [], [], [])
 BAD = Result(4, "again", 2, "after 8 of 9 operations, pages", 20, ["m-1"], ["m-2"], ["not ready"])

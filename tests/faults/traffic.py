@@ -9,9 +9,9 @@ from contextlib import closing
 from datetime import timedelta
 from typing import NamedTuple
 
-from service.store.port import Row
-from tests.strategies import NOON, Sent
-from tests.support import WAIT_SECONDS, encode, signed
+from service.store.interface import Row
+from tests.support.service import WAIT_SECONDS, encode, signed
+from tests.support.strategies import NOON, Sent
 
 COMMON = "überall"
 """A word that is in every text that has words."""

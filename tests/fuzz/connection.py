@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.asgi import REFUSAL
-from service.protocol import DeadlineProtocol
+from service.api.asgi import REFUSAL
+from service.http.protocol import DeadlineProtocol
 
 
 class Request(NamedTuple):

@@ -16,16 +16,17 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from service import signature
+from service.api import export
+from service.api.messages import Query, decode_cursor, encode_cursor, parse_query
+from service.api.parameters import FILTERS
 from service.errors import InvalidMessage, InvalidParameter
-from service.parameters import FILTERS
-from service.routes import export
-from service.routes.messages import Query, decode_cursor, encode_cursor, parse_query
-from service.schemas import RULES, Message, decode_message, format_instant
-from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from service.messages.instants import format_instant
+from service.messages.message import RULES, Message, decode_message
+from service.sources import signature
+from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
 from tests.fuzz.connection import Exchange, Request, exchange
-from tests.support import encode, message
-from tests.wires import BODY, GET, chunked, head, post
+from tests.support.service import encode, message
+from tests.support.wires import BODY, GET, chunked, head, post
 
 SECRETS = (b"secret", b"previous")
 OTHER_REFUSALS = (

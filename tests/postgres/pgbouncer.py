@@ -14,7 +14,7 @@ import pytest
 from tests.postgres.data import PASSWORD
 from tests.postgres.install import give, make_folder, spawn
 from tests.postgres.server import Server, find_port
-from tests.support import WAIT_SECONDS, wait_until
+from tests.support.service import WAIT_SECONDS, wait_until
 
 CONFIGURATION = """\
 [databases]

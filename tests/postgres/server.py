@@ -23,7 +23,7 @@ from tests.postgres.install import (
     make_folder,
     spawn,
 )
-from tests.support import wait_until
+from tests.support.service import wait_until
 
 __all__ = ["Install", "Server", "find_install"]
 

@@ -16,7 +16,7 @@ from tests.postgres.install import Install, find_install
 from tests.postgres.pgbouncer import PgBouncer
 from tests.postgres.proxy import Proxy
 from tests.postgres.server import Server, has_ended
-from tests.support import ROOT, wait_until
+from tests.support.service import ROOT, wait_until
 
 pytestmark = pytest.mark.anyio
 

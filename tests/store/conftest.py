@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store.port import Store
+from service.store.interface import Store
 from tests.store.databases import DATABASES, Database
 
 

@@ -18,14 +18,16 @@ from unittest.mock import patch
 
 import pytest
 
-from service.schemas import Message
-from service.store import postgres, postgres_reads, sqlite_reads
-from service.store.plans import FEW_MESSAGES, READS_IN_A_ROW
-from service.store.port import Outcome, Store
-from service.store.postgres import PostgresStore
+from service.messages.message import Message
+from service.store.access_paths import FEW_MESSAGES, READS_IN_A_ROW
+from service.store.interface import Outcome, Store
+from service.store.postgres import reads as postgres_reads
+from service.store.postgres import store as postgres
+from service.store.postgres.store import PostgresStore
 from service.store.queries import sql_folder
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_connection import driver
+from service.store.sqlite import reads as sqlite_reads
+from service.store.sqlite.pool import driver
+from service.store.sqlite.store import SqliteStore
 from tests.postgres.databases import connected
 from tests.postgres.suite import empty_database
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
-from service.schemas import Message
-from service.store.port import Row, Store
+from service.messages.message import Message
+from service.store.interface import Row, Store
 
 NOON = 1_736_942_400_000_000
 """2025-01-15T12:00:00Z, in microseconds since 1970."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.schemas import Message
-from service.store.port import Filter, Outcome, Row, Store, StoreError
+from service.messages.message import Message
+from service.store.interface import Filter, Outcome, Row, Store, StoreError
 from tests.store.databases import Database, one_of_each_kind
 from tests.store.messages import NOON, message, row
 

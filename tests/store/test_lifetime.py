@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.store.port import Filter, Outcome, Store, StoreError
+from service.store.interface import Filter, Outcome, Store, StoreError
 from tests.store.databases import Database, one_of_each_kind
 from tests.store.messages import message
 

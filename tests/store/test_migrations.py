@@ -14,9 +14,9 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.migrate import Migration, choose_pending, load_migrations
-from service.store.postgres import PostgresStore
-from service.store.postgres_connection import Session
-from service.store.sqlite_connection import split_statements
+from service.store.postgres.connection import Session
+from service.store.postgres.store import PostgresStore
+from service.store.sqlite.pool import split_statements
 from tests.postgres.databases import Databases
 from tests.store.databases import PostgresDatabase, SqliteDatabase
 from tests.store.messages import message
@@ -34,7 +34,7 @@ SELECT number FROM numbers;
 """
 OPEN_A_STORE = """
 import asyncio, pathlib, sys
-from service.store.sqlite import SqliteStore
+from service.store.sqlite.store import SqliteStore
 
 async def main():
     store = SqliteStore(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from service.schemas import fold
-from service.store.port import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
-from tests.model import Model, position
+from service.messages.text import fold
+from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Store
 from tests.store.messages import NOON, meanwhile_inserting, message, row
+from tests.support.model import Model, position
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from service.errors import DatabaseError
-from service.store.port import Filter, Outcome
-from service.store.postgres import PostgresStore
+from service.store.interface import Filter, Outcome
+from service.store.postgres.store import PostgresStore
 from tests.postgres.databases import connected
 from tests.postgres.suite import shared_server
 from tests.store.messages import message, row

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.store.port import Filter
-from service.store.postgres import PostgresStore
+from service.store.interface import Filter
+from service.store.postgres.store import PostgresStore
 from tests.postgres.suite import empty_database, shared_server
 from tests.store.messages import meanwhile_inserting, message
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.store.postgres_parameters import number_parameters
+from service.store.postgres.parameters import number_parameters
 
 STATEMENTS = {
     "none": ("SELECT 1;", "SELECT 1;", ()),

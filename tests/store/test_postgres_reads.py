@@ -7,10 +7,10 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from service.store import postgres_reads
-from service.store.port import Filter, Store
-from service.store.postgres import PostgresStore
-from service.store.postgres_connection import Session
+from service.store.interface import Filter, Store
+from service.store.postgres import reads as postgres_reads
+from service.store.postgres.connection import Session
+from service.store.postgres.store import PostgresStore
 from tests.store.databases import Database, PostgresDatabase
 from tests.store.messages import NOON, message, row
 

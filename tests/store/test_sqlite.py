@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store import sqlite_checkpoints, sqlite_connection
-from service.store.port import DiskFailed, Filter, Outcome, Position, Row, StoreError
+from service.store.interface import DiskFailed, Filter, Outcome, Position, Row, StoreError
 from service.store.queries import sql_folder
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_log import rewrite_log
-from service.store.sqlite_reads import Reads
+from service.store.sqlite import checkpoints, pool
+from service.store.sqlite.reads import Reads
+from service.store.sqlite.store import SqliteStore
+from service.store.sqlite.wal import rewrite_log
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
 
@@ -73,14 +73,14 @@ def open_folder() -> Iterator[Path]:
 async def test_every_connection_has_the_settings_of_its_file(store: SqliteStore, name: str) -> None:
     word = SETTINGS[name]
     expected = READ_BACK[word] if word in READ_BACK else int(word)
-    for pool in (store._writer, store._readers):
-        assert await pool.run(lambda raw: _pragma(raw, name)) == [(expected,)]
+    for each in (store._writer, store._readers):
+        assert await each.run(lambda raw: _pragma(raw, name)) == [(expected,)]
 
 
 async def test_no_connection_maps_the_file_into_memory(store: SqliteStore) -> None:
-    for pool in (store._writer, store._readers):
+    for each in (store._writer, store._readers):
         # A build without memory-mapped I/O gives no row.
-        assert await pool.run(lambda raw: _pragma(raw, "mmap_size")) in ([(0,)], [])
+        assert await each.run(lambda raw: _pragma(raw, "mmap_size")) in ([(0,)], [])
 
 
 def test_a_commit_is_on_the_disk_before_it_is_told() -> None:
@@ -231,11 +231,11 @@ def test_a_version_that_can_corrupt_a_database_is_warned_of(
 ) -> None:
     text = ".".join(map(str, version))
     monkeypatch.setattr(
-        sqlite_connection,
+        pool,
         "driver",
         SimpleNamespace(sqlite_version=text, sqlite_version_info=version),
     )
-    warning = sqlite_connection.warn_of_driver()
+    warning = pool.warn_of_driver()
     assert (warning is None) == is_sound
     assert is_sound or text in str(warning)
 
@@ -372,7 +372,7 @@ async def test_a_long_log_that_can_not_be_moved_takes_no_more(
         return checkpoint(connection)
 
     await store.insert([message("before")])
-    monkeypatch.setattr(sqlite_checkpoints, "LOG_BYTES_MAX", 0)
+    monkeypatch.setattr(checkpoints, "LOG_BYTES_MAX", 0)
     monkeypatch.setattr(checkpoints, "_checkpoint", checkpoint_or_fail)
     with pytest.raises(StoreError, match="is not reopened yet"):
         await store.insert([message("between")])
@@ -479,7 +479,7 @@ async def test_a_log_that_is_not_moved_beside_is_moved_before_more_is_stored(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store._checkpoints, "notify", lambda: None)
-    monkeypatch.setattr(sqlite_checkpoints, "LOG_BYTES_MAX", log_bytes_max := 100 * FRAME_BYTES)
+    monkeypatch.setattr(checkpoints, "LOG_BYTES_MAX", log_bytes_max := 100 * FRAME_BYTES)
     log_bytes = []
     for batch in range(40):
         await store.insert([message(f"{n}-{batch}") for n in range(50)])
@@ -575,8 +575,8 @@ async def test_reads_that_overlap_for_ever_do_not_make_the_log_grow_for_ever(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """50 searches at a time, each of which holds a snapshot, while messages arrive."""
-    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_SECONDS", 0.01)
-    monkeypatch.setattr(sqlite_checkpoints, "LOG_FRAMES_MAX", log_frames_max := 100)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(checkpoints, "LOG_FRAMES_MAX", log_frames_max := 100)
     page_and_count, is_over = Reads.page_and_count, asyncio.Event()
 
     def read_slowly(

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store import sqlite_index, sqlite_reads
-from service.store.port import Filter, Outcome, QueryTimeout, StoreError
-from service.store.sqlite import SqliteStore
-from service.store.sqlite_connection import driver
-from service.store.sqlite_index import index_path
-from service.store.sqlite_reads import match_parts
-from tests.model import Model, is_match
+from service.store.interface import Filter, Outcome, QueryTimeout, StoreError
+from service.store.sqlite import indexer, reads
+from service.store.sqlite.indexer import index_path
+from service.store.sqlite.pool import driver
+from service.store.sqlite.reads import match_parts
+from service.store.sqlite.store import SqliteStore
 from tests.store.databases import Indexing, SqliteDatabase, steer
 from tests.store.messages import NOON, message, row
+from tests.support.model import Model, is_match
 
 pytestmark = pytest.mark.anyio
 
@@ -129,7 +129,7 @@ async def test_a_start_takes_up_what_the_last_one_left(database: SqliteDatabase)
 async def test_slices_of_any_size_make_the_same_index(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, messages_a_slice: int
 ) -> None:
-    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", messages_a_slice)
+    monkeypatch.setattr(indexer, "SLICE_MESSAGES", messages_a_slice)
     await fill(database)
     assert indexed(database) == len(SENT)
     async with opened(database) as store:
@@ -141,8 +141,8 @@ async def test_a_half_filled_index_answers_as_a_full_one(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, copied_messages: int
 ) -> None:
     """However much of the tail is read from its copy, and however much from the messages."""
-    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 10)
-    monkeypatch.setattr(sqlite_reads, "COPIED_MESSAGES", copied_messages)
+    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 10)
+    monkeypatch.setattr(reads, "COPIED_MESSAGES", copied_messages)
     async with opened(database) as store:
         await store.insert(SENT)
         for slices in range(11):
@@ -156,7 +156,7 @@ async def test_what_a_busy_number_sent_to_another_is_kept_and_not_counted(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, busy_from: int
 ) -> None:
     """Numbers become busy slice after slice, either of a pair first, or both at once."""
-    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", busy_from - 1)
+    monkeypatch.setattr(indexer, "SLICE_MESSAGES", busy_from - 1)
     database.rewrite("index.sql", BUSY_FROM, str(busy_from))
     count_one_by_one = "SELECT -1 AS message_count"
     for side in ("count_by_from", "count_by_to"):
@@ -183,7 +183,7 @@ def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDataba
     """So that a number is there before it becomes busy, and the triggers of index.sql see it."""
     triggers = (database.sql / "index.sql").read_text("utf-8")
     assert triggers.count(f"message_count >= {BUSY_FROM}") == 2
-    assert int(BUSY_FROM) > sqlite_index.SLICE_MESSAGES
+    assert int(BUSY_FROM) > indexer.SLICE_MESSAGES
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
@@ -199,22 +199,22 @@ async def test_a_long_search_is_of_one_moment_and_leaves_the_log_alone(
     few: int,
 ) -> None:
     """What is stored between its pieces is not found, and all of the log can be moved there."""
-    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few)
-    monkeypatch.setattr(sqlite_reads, "PIECE_MESSAGES", 30)
+    monkeypatch.setattr(reads, "FEW_MESSAGES", few)
+    monkeypatch.setattr(reads, "PIECE_MESSAGES", 30)
     moved: list[tuple[int, int, int]] = []
-    begin = sqlite_reads.Reads._begin
+    begin = reads.Reads._begin
 
-    def store_and_begin(reads: sqlite_reads.Reads) -> None:
-        if hasattr(reads, "_stored_seq"):  # it began before
+    def store_and_begin(read: reads.Reads) -> None:
+        if hasattr(read, "_stored_seq"):  # it began before
             with closing(database.connect()) as writer:
                 writer.execute(STORE_ONE_MORE, (f"late {len(moved)}",))
                 moved.append(writer.execute("PRAGMA wal_checkpoint").fetchone())
-        begin(reads)
+        begin(read)
 
     chosen = Filter(q_folded=q)
     async with opened(database, indexing) as store:
         await store.insert(SENT)
-        monkeypatch.setattr(sqlite_reads.Reads, "_begin", store_and_begin)
+        monkeypatch.setattr(reads.Reads, "_begin", store_and_begin)
         rows, count = await store.page_and_count(chosen, None, 0, 100)
         assert count == len(MODEL.matching(chosen))
         assert rows == MODEL.page(chosen, None, 0, 100)
@@ -397,7 +397,7 @@ async def test_how_far_the_index_is_behind_is_known(database: SqliteDatabase) ->
 async def test_two_stores_fill_one_index_once(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 3)
+    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 3)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     async with opened(database) as one, opened(database) as other:
         await asyncio.gather(one.insert(SENT[:60]), other.insert(SENT[40:]))
@@ -410,7 +410,7 @@ async def test_two_stores_fill_one_index_once(
 async def test_indexing_all_ends_though_as_much_is_stored_meanwhile(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_index, "SLICE_MESSAGES", 10)
+    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 10)
     async with opened(database, Indexing.NEVER) as store:
         await store.insert(SENT[:20])
         loop, index_slice = asyncio.get_running_loop(), store._indexer._index_slice
@@ -594,7 +594,7 @@ async def test_a_search_for_a_common_text_can_be_narrowed(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, chosen: Filter, few_messages: int
 ) -> None:
     """It must not look at all that have the text, as it does where that is the shortest way."""
-    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few_messages)
+    monkeypatch.setattr(reads, "FEW_MESSAGES", few_messages)
     await fill(database)
     (database.sql / "queries" / "count_by_text.sql").write_text("SELECT -1", "utf-8")
     async with opened(database) as store:
@@ -608,7 +608,7 @@ async def test_a_text_that_many_of_the_tail_have_is_not_held_in_memory(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, few_messages: int
 ) -> None:
     """A lost index leaves a tail of all messages."""
-    monkeypatch.setattr(sqlite_reads, "FEW_MESSAGES", few_messages)
+    monkeypatch.setattr(reads, "FEW_MESSAGES", few_messages)
     chosen = Filter(q_folded="text number")
     expected = MODEL.matching(chosen)
     assert len(expected) == 80

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from service.store.port import Filter, Store, StoreError, Totals
-from tests.model import Model
+from service.store.interface import Filter, Store, StoreError, Totals
 from tests.store.databases import Database
 from tests.store.messages import NOON, meanwhile_inserting, message, row
+from tests.support.model import Model
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ import asyncpg
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import ValidationError
 
-from service.store import postgres
+from service.store.postgres import store as postgres
 from tests.bench.baselines.contract import BODY_BYTES_MAX, Accepted, Message, explain, is_signed
 
 CONNECTIONS = postgres.BATCHES_IN_FLIGHT + postgres.READERS + postgres.SEARCHERS + 1

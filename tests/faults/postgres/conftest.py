@@ -9,7 +9,7 @@ import pytest
 from tests.faults.postgres.crashes import DURABLE
 from tests.postgres.install import find_install
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
+from tests.support.processes import ServiceProcess
 
 
 @pytest.fixture(scope="package")

@@ -13,8 +13,8 @@ from tests.faults.postgres.load import Load
 from tests.faults.postgres.stored import find_damage, is_indexed, not_indexed, stored_ids
 from tests.faults.recovery import Unreadable, look
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
-from tests.support import Json, wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import Json, wait_until
 
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 """What PostgreSQL does for it where nobody says otherwise; the tests' other servers do not."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import NamedTuple, Self
 
 from tests.faults.traffic import connect, messages, post
-from tests.strategies import Sent
+from tests.support.strategies import Sent
 
 REPEATED = 0.1
 """So many of the messages that were acknowledged come again."""

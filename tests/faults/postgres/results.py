@@ -4,7 +4,7 @@ import msgspec
 
 from tests.bench.places import ROOT
 from tests.faults.postgres.crashes import Crashes
-from tests.pages import fill
+from tests.support.pages import fill
 
 PUBLISHED = ROOT / "docs" / "faults" / "postgres.json"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "faults.md")

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from service.store.port import Outcome
-from service.store.postgres import PostgresStore
+from service.store.interface import Outcome
+from service.store.postgres.store import PostgresStore
 from tests.postgres.databases import connected
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
 from tests.store.messages import message as stored
-from tests.support import message
+from tests.support.processes import ServiceProcess
+from tests.support.service import message
 
 pytestmark = pytest.mark.anyio
 

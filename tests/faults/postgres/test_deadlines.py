@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.postgres import COMMIT_SECONDS_MAX
+from service.store.postgres.store import COMMIT_SECONDS_MAX
 from service.store.queries import sql_folder
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.watching import Watch
 from tests.postgres.databases import connected
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
-from tests.support import encode, message, signed, wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import encode, message, signed, wait_until
 
 SEARCH = "/messages?q=hello"
 TIMEOUT_SECONDS = 1

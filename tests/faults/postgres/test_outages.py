@@ -19,8 +19,8 @@ from tests.faults.postgres.watching import (
 )
 from tests.postgres.proxy import Proxy
 from tests.postgres.server import Server
-from tests.processes import NO_TLS, ServiceProcess
-from tests.support import wait_until
+from tests.support.processes import NO_TLS, ServiceProcess
+from tests.support.service import wait_until
 
 READS = ("/messages", "/stats", "/messages?q=hello&from=%2B491701234567")
 

@@ -14,8 +14,8 @@ from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
 from tests.postgres.databases import connected
 from tests.postgres.proxy import Proxy
 from tests.postgres.server import Server
-from tests.processes import ServiceProcess
-from tests.support import message, wait_until
+from tests.support.processes import ServiceProcess
+from tests.support.service import message, wait_until
 
 CONNECTIONS_MAX = 9
 """Of one instance, as docs/postgresql.md says."""

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from service.store.postgres import COMMIT_SECONDS_MAX
+from service.store.postgres.store import COMMIT_SECONDS_MAX
 from tests.faults.postgres.load import Load
-from tests.processes import ServiceProcess
+from tests.support.processes import ServiceProcess
 
 QUERY_SECONDS_MAX = 5
 """QUERY_TIMEOUT_SECONDS, where nothing else is said."""

@@ -1,0 +1,102 @@
+"""GET /messages/export: all messages, or those that a filter chooses, as one stream."""
+
+import asyncio
+import contextlib
+from asyncio import Task
+from collections.abc import Iterator
+
+from starlette.types import Receive, Scope, Send
+
+from service.api.asgi import Headers
+from service.api.parameters import FILTERS, read, read_filter, split_query
+from service.api.stream import FORMAT_RULE, FORMATS, NDJSON, Format, Walk
+from service.errors import ClientLeft, Unavailable
+from service.store.interface import Filter, Store
+
+PARAMETERS = ("format", *FILTERS)
+
+EXPORTS_MAX = 8
+"""At a time. Each holds a page or two in memory, for as long as its client takes to read them."""
+
+BUSY = f"{EXPORTS_MAX} exports are under way: come back when one has ended"
+
+
+class Export:
+    """Reads a page when the client has taken the one before the last, and no sooner.
+
+    The answer is chunked (RFC 9112, 7.1): whatever goes wrong behind its head ends the connection
+    without the last chunk, and so a client can tell a part from the whole.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._under_way = 0
+        # One page at a time, whoever asks: other readers, and webhooks, come in between.
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen, form = parse_query(scope["query_string"])
+        walk = Walk(self._store, chosen, form)
+        with self._admitted(), _watching(receive) as leaving:
+            chunk = await self._next_chunk(walk)
+            await send({"type": "http.response.start", "status": 200, "headers": _headers(form)})
+            while not walk.is_over and scope["method"] != "HEAD":
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                _expect_client(leaving)
+                chunk = await self._next_chunk(walk)
+            _expect_client(leaving)
+            await send({"type": "http.response.body", "body": chunk})
+
+    async def _next_chunk(self, walk: Walk) -> bytes:
+        async with self._turn:
+            return await walk.next_chunk()
+
+    @contextlib.contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if self._under_way >= EXPORTS_MAX:
+            raise Unavailable(BUSY)
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+
+def parse_query(query_string: bytes) -> tuple[Filter, Format]:
+    """What to export, and how; raises InvalidParameter, which names the parameter."""
+    given = split_query(query_string, PARAMETERS)
+    return read_filter(given), read(given, "format", NDJSON, _format, FORMAT_RULE)
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ValueError
+    return FORMATS[name]
+
+
+def _headers(form: Format) -> Headers:
+    disposition = f'attachment; filename="messages.{form.name}"'
+    return [
+        (b"content-type", form.content_type.encode()),
+        (b"content-disposition", disposition.encode()),
+    ]
+
+
+@contextlib.contextmanager
+def _watching(receive: Receive) -> Iterator[Task[None]]:
+    """A task that ends when the client leaves: sending to one who has left raises nothing."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    task = asyncio.create_task(wait())
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+def _expect_client(leaving: Task[None]) -> None:
+    if leaving.done():
+        raise ClientLeft

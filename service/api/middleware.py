@@ -1,0 +1,142 @@
+"""The one place that sees every request: its id, its clock, its errors, its line, its metrics."""
+
+import asyncio
+import itertools
+import os
+import re
+import secrets
+import time
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.answers import Refusal, encode
+from service.api.asgi import REFUSAL, Headers, send_json
+from service.errors import ClientLeft, RequestError, TooSlow, Unavailable
+from service.store.interface import QueryTimeout, StoreError
+from service.telemetry.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
+from service.telemetry.metrics import Metrics
+
+REQUEST_ID_HEADER = b"x-request-id"
+
+_sane_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+
+
+class RequestObserver:
+    """Gives each request an id and an answer, and tells its story once: a log line and metrics.
+
+    `scope["log_line"]` is the line: a route adds to it what it learns.
+    """
+
+    def __init__(self, app: ASGIApp, log: Log, metrics: Metrics) -> None:
+        self.app = app
+        self._log = log
+        self._metrics = metrics
+        self._clock = Clock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = _request_id_of(scope["headers"])
+        line = scope["log_line"] = RequestLine(
+            ts="",
+            level="INFO",
+            event="request",
+            request_id=request_id.decode(),
+            method=scope["method"],
+            path=scope["path"][:PATH_CHARACTERS_MAX],
+        )
+        id_header = (REQUEST_ID_HEADER, request_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                line.status = message["status"]
+                message["headers"] = [*message["headers"], id_header]
+            await send(message)
+
+        # As Starlette itself does: its router then raises 404 and 405, for us to answer.
+        scope["app"] = self
+        try:
+            if REFUSAL in scope:
+                raise scope[REFUSAL]
+            await self.app(scope, receive, send_with_id)
+        except (Exception, asyncio.CancelledError) as error:
+            await _answer_error(error, line, send_with_id)
+        finally:
+            # The frames that a raised error remembers hold the scope: leave the garbage collector
+            # no cycle, it seldom runs.
+            scope.pop(REFUSAL, None)
+            seconds = time.perf_counter() - started
+            self._metrics.observe_request(scope["method"], scope["path"], line.status, seconds)
+            line.latency_ms = round(seconds * 1000, 3)
+            line.ts = self._clock.format(time.time())
+            line.level = _level(line.status)
+            self._log.request(line)
+
+
+def _request_id_of(headers: Headers) -> bytes:
+    """The caller's own request id, where it sent a sane one, or else one that no other has."""
+    for name, value in headers:
+        if name == REQUEST_ID_HEADER:
+            if _sane_request_id(value):
+                return bytes(value)
+            break
+    return fresh_request_id()
+
+
+def fresh_request_id() -> bytes:
+    """A request id that no other request has, of this process or another."""
+    return b"%s-%x" % (_ids.process, next(_ids.numbers))
+
+
+class _RequestIds:
+    """What is made at random for each process, so that a number behind it makes a unique id."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.process = secrets.token_hex(8).encode()
+        self.numbers = itertools.count(1)
+
+
+_ids = _RequestIds()
+os.register_at_fork(after_in_child=_ids.renew)
+
+
+async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:
+    if isinstance(error, ClientLeft):
+        line.status = error.status
+        return
+    status, detail, headers = _refusal(error, line)
+    if line.status:
+        # The head is out: all that is left is to cut the connection, which raising does. The line
+        # and the metrics tell how it ended, not how it began.
+        line.status = status
+        raise error
+    await send_json(send, status, encode(Refusal(detail)), headers)
+
+
+def _refusal(error: BaseException, line: RequestLine) -> tuple[int, str, Headers]:
+    """The status, detail and headers to answer; the line gets what is not for the client."""
+    if isinstance(error, asyncio.CancelledError):
+        # The server's deadline for a graceful stop: the client is told to come again.
+        error = Unavailable("the service is stopping")
+    if isinstance(error, QueryTimeout):
+        error = TooSlow()
+    if isinstance(error, StoreError):
+        line.exception = f"{format_exception(error)}: {error}"
+        error = Unavailable("the database does not answer")
+    if isinstance(error, RequestError):
+        return error.status, error.detail, error.headers
+    if isinstance(error, HTTPException):
+        fields = (error.headers or {}).items()
+        headers = [(name.lower().encode(), value.encode()) for name, value in fields]
+        return error.status_code, error.detail, headers
+    line.exception = format_exception(error)
+    return 500, "internal error", ()
+
+
+def _level(status: int) -> str:
+    if status < 400:
+        return "INFO"
+    return "WARNING" if status < 500 else "ERROR"

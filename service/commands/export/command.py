@@ -1,0 +1,85 @@
+"""`python -m service export`: write messages to a file or to standard output."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from service.api.stream import Walk
+from service.commands.export.arguments import STANDARD_OUTPUT, Options, parse
+from service.commands.export.output import writing
+from service.errors import DatabaseError, StartError
+from service.settings import Settings, SqliteFile
+from service.store.factory import make_store
+from service.store.interface import StoreError
+
+VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT")
+"""What is read of the environment; the rest of it is the service's own affair."""
+
+
+def main(arguments: list[str]) -> int:
+    """Export what the arguments ask for, and return the exit code.
+
+    Raises SystemExit: 2 where the arguments make no sense, 0 after --help, 128 and the number of a
+    signal that ended it.
+    """
+    options = parse(arguments)
+    try:
+        settings = Settings.from_environment({name: os.environ.get(name, "") for name in VARIABLES})
+        _refuse_missing_file(settings)
+        with _ending_on_signals():
+            messages = asyncio.run(_export(options, settings))
+    except StartError as error:
+        return _fail(str(error), error.exit_code)
+    except StoreError as error:
+        return _fail(f"cut off: the database does not answer: {error}")
+    except OSError as error:
+        output = "standard output" if options.output == STANDARD_OUTPUT else options.output
+        return _fail(f"cannot write {output}: {error.strerror}")
+    sys.stderr.write(f"export: {messages:,} message{'s' if messages != 1 else ''}\n")
+    return 0
+
+
+def _refuse_missing_file(settings: Settings) -> None:
+    """The store would make one, and the export be whole and empty."""
+    if isinstance(settings.database, SqliteFile) and not settings.database.path.exists():
+        raise DatabaseError(f"DATABASE_URL: there is no database at {settings.database.path}")
+
+
+async def _export(options: Options, settings: Settings) -> int:
+    store = make_store(settings)
+    await store.open()
+    try:
+        # Of what the index lacks, each page would look at all again.
+        await store.index_all()
+        walk = Walk(store, options.chosen, options.form)
+        with writing(options.output) as write:
+            while not walk.is_over:
+                write(await walk.next_chunk())
+    finally:
+        await store.close()
+    return walk.messages
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the command wherever it is, also where it waits for a pipe."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = [signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+def _fail(sentence: str, code: int = 1) -> int:
+    sys.stderr.write(f"export: {sentence}\n")
+    return code

@@ -1,0 +1,78 @@
+"""Where an export goes: a file that is there when it is whole, or what is there already."""
+
+import os
+import secrets
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from service.commands import compression
+from service.commands.export.arguments import STANDARD_OUTPUT
+
+Write = Callable[[bytes], object]
+
+
+@contextmanager
+def writing(output: str) -> Iterator[Write]:
+    """What writes to `output`, compressed as its suffix says.
+
+    FILE is there behind the `with` block, and only if that raises nothing. Raises OSError.
+    """
+    if output == STANDARD_OUTPUT:
+        yield partial(_write_whole, 1)
+        return
+    with (
+        _opened(Path(output).resolve()) as descriptor,  # of a link, what it leads to is replaced
+        open(descriptor, "wb", closefd=False) as file,
+        compression.writing(file, output) as compressed,
+    ):
+        yield compressed.write
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """Without a buffer, whose rest an interrupted command would wait to write."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The descriptor of a file that becomes `path` at the end; of `path`, if that is no file."""
+    is_replaced = path.is_file() or not path.exists()
+    target = path.with_name(f".export-{secrets.token_hex(8)}.part") if is_replaced else path
+    descriptor = _create(target, like=path) if is_replaced else os.open(path, os.O_WRONLY)
+    try:
+        yield descriptor
+        if is_replaced:
+            os.fsync(descriptor)
+            target.replace(path)
+            _sync_folder(path.parent)
+    except BaseException:
+        if is_replaced:
+            target.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path, like: Path) -> int:
+    """A new file, which as few may read as the one that it will replace; its descriptor."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    if like.exists():
+        os.fchmod(descriptor, like.stat().st_mode & 0o777)
+    return descriptor
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a file's new name to stable storage, as its content is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""`python -m service import`: store messages from files."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import closing
+
+from service.commands.import_.arguments import Options, parse
+from service.commands.import_.batches import Reader
+from service.commands.import_.pipeline import Pipeline
+from service.commands.import_.rejects import Rejects, RejectsError
+from service.commands.import_.report import screen, summary
+from service.commands.import_.sources import Valve
+from service.errors import SettingsError
+from service.settings import Settings
+from service.store.factory import make_store
+from service.store.interface import Store
+
+VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT", "MAX_BODY_BYTES")
+"""What is read of the environment; the rest of it is the service's own affair."""
+
+
+def main(arguments: list[str]) -> int:
+    """Import what the arguments name, and return the exit code.
+
+    Raises SystemExit(2) where the arguments make no sense, and SystemExit(0) after --help.
+    """
+    options = parse(arguments)
+    try:
+        environment = {name: os.environ.get(name, "") for name in VARIABLES}
+        settings = Settings.from_environment(environment)
+        with closing(Rejects(options.rejects)) as rejects:
+            return asyncio.run(_import(options, settings, rejects))
+    except (SettingsError, RejectsError) as error:
+        _fail(str(error))
+        return 2
+    except KeyboardInterrupt:  # before there was anything to stop
+        return 128 + signal.SIGINT
+
+
+async def _import(options: Options, settings: Settings, rejects: Rejects) -> int:
+    with closing(Valve()) as valve:
+        reader = Reader(options.files, settings.body_bytes_max, rejects, valve)
+        begun = time.perf_counter()
+        with screen(options.files) as shown:
+            pipeline = Pipeline(lambda: _opened(settings), reader, valve, shown)
+            signals = _stop_on_signals(pipeline)
+            await pipeline.run()
+        elapsed_seconds = time.perf_counter() - begun
+    if pipeline.failure is None or pipeline.tally.lines:
+        sys.stdout.write(summary(pipeline.tally, elapsed_seconds))
+    if pipeline.failure is not None:
+        _fail(pipeline.failure)
+    elif signals:
+        _fail("interrupted: what is counted is stored; run it again to import the rest")
+    return _exit_code(pipeline, signals)
+
+
+async def _opened(settings: Settings) -> Store:
+    store = make_store(settings)
+    await store.open()
+    return store
+
+
+def _exit_code(pipeline: Pipeline, signals: list[signal.Signals]) -> int:
+    if signals:
+        return 128 + signals[0]
+    if pipeline.failure is not None:
+        return 2
+    return 0 if pipeline.tally.all_stored else 1
+
+
+def _stop_on_signals(pipeline: Pipeline) -> list[signal.Signals]:
+    """Stop the run at Ctrl-C and SIGTERM; the list gets the signals as they come.
+
+    A second one ends the process where it stands: the database is made for that.
+    """
+    received: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        if received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        received.append(number)
+        pipeline.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return received
+
+
+def _fail(sentence: str) -> None:
+    sys.stderr.write(f"import: {sentence}\n")

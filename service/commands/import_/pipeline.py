@@ -1,0 +1,124 @@
+"""The run: one batch is decoded while the one before is stored, and others before are indexed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from service.commands.import_.batches import Batch, Reader
+from service.commands.import_.indexing import Indexing
+from service.commands.import_.pace import PAUSE_SECONDS, Pace
+from service.commands.import_.report import Screen, Tally
+from service.commands.import_.sources import Valve
+from service.errors import DatabaseError
+from service.store.interface import Outcome, Store, StoreError
+
+T = TypeVar("T")
+
+LOCKED_SECONDS_MAX = 300
+"""A database that somebody else keeps locked is waited for; who is gone for longer, forgot it."""
+
+
+class Pipeline:
+    """Stores what a reader reads. When `run` ends, `failure` says why not all is stored, if so."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Awaitable[Store]],
+        reader: Reader,
+        valve: Valve,
+        shown: Screen,
+    ) -> None:
+        self.tally = Tally()
+        self.failure: str | None = None
+        self._open_store = open_store
+        self._reader = reader
+        self._valve = valve
+        self._screen = shown
+        self._pace = Pace()
+        self._indexing: Indexing | None = None
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Read no more; what has been read is still stored."""
+        self._is_stopped = True
+        self._valve.shut()
+        if self._indexing is not None:
+            self._indexing.stop()
+
+    async def run(self) -> None:
+        """Return when all is stored and indexed, or soon after `stop`."""
+        try:
+            store = await self._patiently(self._open_store)
+            try:
+                await self._fill(store)
+            finally:
+                await store.close()
+        except (DatabaseError, StoreError) as error:
+            # Where it was locked until somebody stopped us, nothing has failed.
+            if not (self._is_stopped and _is_locked(error)):
+                self.failure = str(error)
+
+    async def _fill(self, store: Store) -> None:
+        self._indexing = Indexing(lambda: self._patiently(store.index_all))
+        if self._is_stopped:
+            self._indexing.stop()
+        try:
+            await self._store_all(store, self._indexing)
+            self._screen.describe("indexing")
+            await self._indexing.complete()
+        finally:
+            await self._indexing.end()
+
+    async def _store_all(self, store: Store, indexing: Indexing) -> None:
+        loop, batches = asyncio.get_running_loop(), self._reader.batches()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                batch: Batch | None = Batch()
+                while batch is not None:
+                    self._reader.batch_lines = self._pace.batch_lines
+                    following = loop.run_in_executor(thread, next, batches, None)
+                    storing = self._store_batch(store, indexing, batch)
+                    _, batch = await asyncio.gather(storing, following)
+            finally:
+                # After an error the thread may still wait for a pipe.
+                self._valve.shut()
+        self.failure = self._reader.failure
+
+    async def _store_batch(self, store: Store, indexing: Indexing, batch: Batch) -> None:
+        for complaint in batch.complaints:
+            self._screen.tell(complaint)
+        if not batch.messages:
+            self.tally.add(batch, [])
+            return
+        begun = time.perf_counter()
+        outcomes = await self._patiently(lambda: store.insert(batch.messages))
+        self._pace.learn(len(outcomes), time.perf_counter() - begun)
+        self.tally.add(batch, outcomes)
+        self._screen.show(self.tally)
+        created = outcomes.count(Outcome.CREATED)
+        await asyncio.gather(asyncio.sleep(PAUSE_SECONDS), indexing.add(created))
+
+    async def _patiently(self, use: Callable[[], Awaitable[T]]) -> T:
+        """What `use` returns; tried again where the database is locked, until that takes too long.
+
+        The store itself waits for a moment; what fails then has stored nothing.
+        """
+        deadline = time.monotonic() + LOCKED_SECONDS_MAX
+        was_told = False
+        while True:
+            try:
+                return await use()
+            except (DatabaseError, StoreError) as error:
+                is_over = self._is_stopped or time.monotonic() > deadline
+                if is_over or not _is_locked(error):
+                    raise
+            if not was_told:
+                self._screen.tell("the database is locked by another program: waiting for it")
+                was_told = True
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _is_locked(error: Exception) -> bool:
+    return "database is locked" in str(error)

@@ -1,0 +1,220 @@
+"""Where connections come in: as many as the service can hold, and a clear answer for the others.
+
+Left to itself, uvloop accepts one connection in a turn of the event loop. Under full load a turn
+takes a tenth of a second, and whoever has no connection yet would wait for many seconds.
+"""
+
+import asyncio
+import resource
+import socket
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any
+
+from service.api.answers import Refusal
+from service.api.middleware import REQUEST_ID_HEADER, fresh_request_id
+from service.errors import StartError
+from service.http.protocol import LINGER_SECONDS, DeadlineProtocol
+from service.http.sockets import listen
+from service.messages.message import encode
+from service.telemetry.logs import Log
+from service.telemetry.metrics import Metrics
+
+CONNECTIONS_MAX = 5_000
+"""With a message each that waits for its commit they take 75 MiB, and about half a second of it."""
+
+DESCRIPTORS_RESERVED = 128
+"""Open files that are no connections: at most 60 of the database, and those that are refused."""
+
+REFUSALS_MAX = 50
+"""So many that are refused are waited for at a time, until their requests begin to arrive."""
+
+IDLE_SECONDS = 5
+"""Who has been idle so long makes room for others, where there is none left."""
+
+BACKLOG_CONNECTIONS = 2048
+
+ACCEPTS_A_TURN = 128
+"""Who comes when there is no room waits for its turn to be told so, behind all who came before:
+half a second where 1,500 connect again at once. Twice as many a turn would halve that, and take a
+tenth of the time from those who are served: a refusal costs a third of what a webhook costs."""
+
+PAUSE_SECONDS = 0.5
+
+SWEEP_SECONDS = 2
+"""How often to look for the idle; with all connections busy, it took 5 % of the time at 0.5 s."""
+
+REPORT_SECONDS = 10
+REQUEST_BYTES = 64 * 1024
+
+MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+"""So that the answer goes in one packet with the end of the connection, where the system can."""
+
+REFUSED = b"HTTP/1.1 503 Service Unavailable\r\n"
+
+
+class Listener:
+    """Accepts connections on bound sockets, from `open` to `close`, up to a number of them."""
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], connections_max: int, metrics: Metrics, log: Log
+    ) -> None:
+        self._sockets = sockets
+        self._connections_max = connections_max
+        self._metrics = metrics
+        self._log = log
+        self._refusals = Refusals(metrics, log)
+        self._swept_at = float("-inf")
+        self._arriving: dict[DeadlineProtocol, asyncio.Task[Any]] = {}
+
+    def open(
+        self, create_protocol: Callable[[], DeadlineProtocol], connections: Collection[Any]
+    ) -> None:
+        """Listen; `connections` are the protocols of those that are open."""
+        self._create_protocol = create_protocol
+        self._connections = connections
+        self._metrics.watch_connections(connections.__len__)
+        self._loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            listening.setblocking(False)
+            listen(listening, BACKLOG_CONNECTIONS)
+            self._resume(listening)
+            host, port = listening.getsockname()[:2]
+            self._log.info("listening", host=host, port=port)
+
+    async def close(self) -> None:
+        """Accept no more, and return when all who were accepted are among the connections."""
+        for listening in self._sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self._refusals.close()
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        room = self._count_room()
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                accepted, _ = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                # The system has no room (EMFILE, ENFILE, ENOBUFS, ENOMEM); it may soon have.
+                self._log.error("accept_failed", reason=error.strerror)
+                self._loop.remove_reader(listening)
+                self._loop.call_later(PAUSE_SECONDS, self._resume, listening)
+                return
+            accepted.setblocking(False)
+            if room > 0:
+                room -= 1
+                self._take(accepted)
+            else:
+                self._refusals.refuse(accepted)
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Close the connections that are idle, for those who come next."""
+        now = time.monotonic()
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            for connection in list(self._connections):
+                connection.close_if_idle(IDLE_SECONDS)
+
+    def _count_room(self) -> int:
+        arriving = sum(protocol not in self._connections for protocol in self._arriving)
+        return self._connections_max - len(self._connections) - arriving
+
+    def _take(self, accepted: socket.socket) -> None:
+        protocol = self._create_protocol()
+        taking = self._loop.connect_accepted_socket(lambda: protocol, accepted)
+        self._arriving[protocol] = task = self._loop.create_task(taking)
+        task.add_done_callback(lambda _: self._arriving.pop(protocol))
+
+
+class Refusals:
+    """Answers connections that are too many, and closes them: nothing of them is looked at."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._reported_at = float("-inf")
+
+    def refuse(self, accepted: socket.socket) -> None:
+        """Answer 503 when its request begins to arrive, which it mostly has.
+
+        Closing a connection whose bytes were not read resets it, which can take the answer from
+        the client.
+        """
+        self._report(self._metrics.count_refused_connection())
+        if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(accepted, self._end, accepted)
+            self._waiting[accepted] = loop.call_later(LINGER_SECONDS, self._end, accepted)
+        else:
+            _answer_and_close(accepted)
+
+    def close(self) -> None:
+        """Wait for none of them any longer."""
+        for accepted in list(self._waiting):
+            self._end(accepted)
+
+    def _end(self, accepted: socket.socket) -> None:
+        self._waiting.pop(accepted).cancel()
+        asyncio.get_running_loop().remove_reader(accepted)
+        _has_begun(accepted)
+        _answer_and_close(accepted)
+
+    def _report(self, total: int) -> None:
+        """Write a line, but not one for each of thousands."""
+        now = time.monotonic()
+        if now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self._log.warning("connections_refused", total=total)
+
+
+def allow_connections() -> int:
+    """How many connections this process may hold at a time, the limit on open files raised.
+
+    Raises StartError where that leaves none: the soft limit is raised as far as it takes, the hard
+    one is the system's word.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + DESCRIPTORS_RESERVED
+    if resource.RLIM_INFINITY != soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    if soft <= DESCRIPTORS_RESERVED:
+        raise StartError(
+            f"the limit on open files is {soft}, and the service needs more than that (ulimit -n)"
+        )
+    return min(CONNECTIONS_MAX, soft - DESCRIPTORS_RESERVED)
+
+
+def _has_begun(accepted: socket.socket) -> bool:
+    """Read, and forget, what of the request has come; whether that is anything."""
+    with suppress(OSError):
+        return bool(accepted.recv(REQUEST_BYTES))
+    return False
+
+
+def _answer_and_close(accepted: socket.socket) -> None:
+    body = encode(Refusal("too many connections are open"))
+    fields = (
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"connection: close",
+        b"retry-after: 1",
+        REQUEST_ID_HEADER + b": " + fresh_request_id(),
+    )
+    with accepted, suppress(OSError):
+        accepted.send(REFUSED + b"\r\n".join(fields) + b"\r\n\r\n" + body, MORE_FOLLOWS)
+        accepted.shutdown(socket.SHUT_WR)

@@ -1,0 +1,177 @@
+"""uvicorn, configured and run: where it listens, and how it stops."""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, cast
+
+import uvicorn
+
+from service.app import PATHS, Application
+from service.errors import StartError
+from service.http.listener import Listener, allow_connections
+from service.http.protocol import DeadlineProtocol
+from service.http.sockets import bind
+from service.settings import Settings
+from service.telemetry.logs import Log, StandardLogging
+from service.telemetry.metrics import Metrics
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the usual proxies keep a connection (60 s), so that they are the ones to close it."""
+
+GRACEFUL_SECONDS = 6
+"""How long a stop waits for requests under way: longer than a batch may take to be given up. With
+what comes before, and 2 s to close a database that does not answer, it stays within the 9.5 s that
+a supervisor waits."""
+
+DRAIN_SECONDS = 0.5
+"""How long a stop goes on answering on connections that are idle: a load balancer with something to
+do uses each of its own many times in that."""
+
+SWITCH_SECONDS = 0.001
+
+GC_ALLOCATIONS = 200_000
+"""More than 5,000 requests under way are made of, some 30 objects each: looking through them again
+and again took a tenth of the time, and none of it is garbage."""
+
+
+class GracefulServer(uvicorn.Server):
+    """Ends with the code 0 after SIGTERM and SIGINT, and drains the store whatever the signals."""
+
+    def __init__(
+        self, config: uvicorn.Config, listener: Listener, give_up_start: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._give_up_start = give_up_start
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self.started:
+            # To open the database can take long: another instance may be migrating it.
+            self._give_up_start()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        await self._serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        try:
+            self._listener.open(self._create_protocol, self.server_state.connections)
+        except StartError:
+            # The database is open by now: its threads would keep the process for ever.
+            await self.lifespan.shutdown()
+            raise
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._listener.close()
+        await self._drain()
+        await super().shutdown(sockets)
+        if self.force_exit:
+            # A second Ctrl-C stops the waiting for clients; what they were promised is kept.
+            await self.lifespan.shutdown()
+        # Closing waits for what is still to be sent, and the event loop for connections to close.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _drain(self) -> None:
+        """Leave those who keep connections open a moment to hear that these are closed.
+
+        A proxy may have sent a request on one that looked idle from here: closed then, it would
+        have to guess whether the request was served.
+        """
+        for connection in cast("list[DeadlineProtocol]", list(self.server_state.connections)):
+            connection.begin_draining()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:
+            if self.force_exit:
+                return
+            await asyncio.sleep(DRAIN_SECONDS / 10)
+
+    def _create_protocol(self) -> DeadlineProtocol:
+        return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until a signal ends it; raises StartError when it does not start."""
+    run(
+        settings,
+        Log(settings.log_level),
+        Metrics(PATHS),
+        lambda: bind(settings.host, settings.port),
+    )
+
+
+def run(
+    settings: Settings, log: Log, metrics: Metrics, bind_sockets: Callable[[], list[socket.socket]]
+) -> None:
+    """What `serve` does, with what several processes share; closes the log and the sockets."""
+    try:
+        connections_max = allow_connections()
+        app = Application(settings, log, metrics)
+        config = configure(app)
+        _prepare_interpreter()
+        with (
+            StandardLogging.installed(log),
+            asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+        ):
+            sockets = bind_sockets()
+            listener = Listener(sockets, connections_max, metrics, log)
+            server = GracefulServer(config, listener, app.give_up_start)
+            _run(runner, server, app, sockets)
+    finally:
+        log.close()
+
+
+def _prepare_interpreter() -> None:
+    """Set what Python does between the lines of this program to its kind of work."""
+    # The thread that stores waits up to this long for the loop to let it go on: 5 ms by default,
+    # several times in a commit of 5 ms.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    # What lives as long as the process need not be looked at again by the garbage collector, which
+    # otherwise runs with every few requests: they make no cycles (tests/load/test_load.py).
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS)
+
+
+def configure(app: Any) -> uvicorn.Config:
+    """uvicorn as the service runs it."""
+    return uvicorn.Config(
+        app,
+        http=DeadlineProtocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def _run(
+    runner: asyncio.Runner,
+    server: GracefulServer,
+    app: Application,
+    sockets: Sequence[socket.socket],
+) -> None:
+    try:
+        runner.run(server.serve())
+    except SystemExit as error:
+        # uvicorn's way to say that the lifespan did not start.
+        if server.should_exit and app.start_error is None:
+            return  # a signal came first
+        raise app.start_error or StartError("the service did not start") from error
+    finally:
+        for bound in sockets:
+            bound.close()

@@ -1,0 +1,25 @@
+"""Which store a database wants: the one place that knows all of them."""
+
+from service.errors import DatabaseError
+from service.settings import Settings, SqliteFile
+from service.store.interface import Store
+from service.store.sqlite.store import SqliteStore
+
+
+def make_store(settings: Settings) -> Store:
+    """The store of DATABASE_URL, not open yet; raises DatabaseError where a driver is missing."""
+    if isinstance(settings.database, SqliteFile):
+        return SqliteStore(settings.database.path, timeout_seconds=settings.query_timeout_seconds)
+    try:
+        # Imported when it is wanted: the driver is an extra of its own.
+        from service.store.postgres.store import PostgresStore
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            "DATABASE_URL: postgresql:// needs the driver asyncpg:"
+            " pip install 'webhook-service[postgres]'"
+        ) from error
+    return PostgresStore(
+        bytes(settings.database.url).decode("utf-8", "surrogateescape"),
+        timeout_seconds=settings.query_timeout_seconds,
+        allows_async_commit=settings.allows_async_commit,
+    )

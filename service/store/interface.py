@@ -1,0 +1,154 @@
+"""What every database must do for the service. `tests/store/` is its specification."""
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from service.messages.message import Message
+
+INSTANT_MIN = -(2**63)
+INSTANT_MAX = 2**63 - 1
+
+
+class StoreError(Exception):
+    """The database did not do it; nothing of it is half done. The text holds no message's data."""
+
+
+class StoreDamaged(StoreError):
+    """The file is no database, or not a whole one; waiting mends nothing."""
+
+
+class DiskFailed(StoreError):
+    """A read, a write or a sync failed. After a sync, what was written before it may be lost, also
+    where the next one succeeds (Rebello et al., Can Applications Recover from fsync Failures?,
+    USENIX ATC 2020)."""
+
+
+class QueryTimeout(StoreError):
+    """A read was stopped because it took too long; nothing is wrong with the database."""
+
+
+class DatabaseSilent(StoreError):
+    """The database did not answer in time; whoever is next would wait as long."""
+
+
+class Outcome(Enum):
+    """What became of a message that is now on stable storage."""
+
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    """A duplicate whose other fields differ from what is stored; the first one stays."""
+
+
+class Position(NamedTuple):
+    """A place in the order of all messages: (`ts` in microseconds since 1970, `message_id`)."""
+
+    ts: int
+    message_id: str
+
+
+class Filter(NamedTuple):
+    """Which messages: each part narrows the choice, and a neutral value does not."""
+
+    from_msisdn: str | None = None
+    to_msisdn: str | None = None
+    since: int = INSTANT_MIN
+    until: int = INSTANT_MAX
+    q_folded: str = ""
+    """A part of the text, folded by `schemas.fold`."""
+
+
+class Row(NamedTuple):
+    """One stored message, `ts` in microseconds since 1970."""
+
+    message_id: str
+    from_msisdn: str
+    to_msisdn: str
+    ts: int
+    text: str | None
+
+
+class Totals(NamedTuple):
+    """What `GET /stats` tells, from one snapshot."""
+
+    messages: int
+    senders: int
+    first_ts: int | None
+    last_ts: int | None
+    top_senders: list[tuple[str, int]]
+
+
+class Store(Protocol):
+    """One database, open. Every method raises StoreError when the database does not answer."""
+
+    batches_in_flight: int
+    """How many calls of `insert` may be under way at a time."""
+
+    async def open(self) -> None:
+        """Make what is not there, migrate, and prove that the database reads and writes.
+
+        Raises DatabaseError, which names the database and what is wrong with it.
+        """
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The database's name and version, known when it is open."""
+        ...
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """What an operator should know of this database, once open: (event, message)."""
+        ...
+
+    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Store what is not there yet, in one transaction that is durable when this returns.
+
+        Gives one outcome a message, in their order.
+        """
+        ...
+
+    async def index_all(self) -> None:
+        """Return when all that is stored by now is found and counted as fast as it can be."""
+        ...
+
+    def messages_behind(self) -> int:
+        """About how many messages are stored and found, and not indexed or not counted yet."""
+        ...
+
+    def database_bytes(self) -> Mapping[str, int]:
+        """How much the database takes, by part: those of `metrics.DATABASE_FILES`."""
+        ...
+
+    async def page(
+        self,
+        chosen: Filter,
+        after: Position | None,
+        offset: int,
+        limit: int,
+        seconds_max: float = math.inf,
+    ) -> list[Row]:
+        """At most `limit` messages behind `after`, in order, past the first `offset` of them.
+
+        Raises QueryTimeout where it takes longer than `seconds_max`, or than any read may.
+        """
+        ...
+
+    async def page_and_count(
+        self, chosen: Filter, after: Position | None, offset: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """The page, and how many messages `chosen` has in all, from one snapshot."""
+        ...
+
+    async def totals(self) -> Totals:
+        """The kept counts."""
+        ...
+
+    async def check(self) -> None:
+        """Read and durably write; raises StoreError when one of them fails."""
+        ...
+
+    async def close(self) -> None:
+        """Release the database; safe to call twice."""
+        ...

@@ -1,0 +1,190 @@
+"""One JSON object a line on standard output, written by a thread: logging never blocks the loop.
+
+Lines wait in a bounded buffer. Whoever reads standard output and stops reading (a full pipe, a
+hung collector) costs lines, never an answer: past the bound, INFO and DEBUG lines are dropped and
+counted, while WARNING and ERROR have a reserve of their own.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.telemetry.output import Output
+
+LINES_MAX = 20_000
+URGENT_LINES_RESERVE = 5_000
+GATHER_SECONDS = 0.02
+"""How long a line waits for others: one write, and one wake-up of the thread, serves them all."""
+
+CLOSE_SECONDS = 1.0
+"""How long the end of the process waits for a reader that does not read."""
+
+PATH_CHARACTERS_MAX = 1024
+
+_LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
+_encode = msgspec.json.Encoder().encode
+
+
+class RequestLine(msgspec.Struct, gc=False):
+    """One request's line. The middleware makes it; the routes fill in what they learn."""
+
+    ts: str
+    level: str
+    event: str
+    request_id: str
+    method: str
+    path: str
+    status: int = 0
+    latency_ms: float = 0.0
+    result: str | msgspec.UnsetType = msgspec.UNSET
+    message_id: str | msgspec.UnsetType = msgspec.UNSET
+    dup: bool | msgspec.UnsetType = msgspec.UNSET
+    conflict: bool | msgspec.UnsetType = msgspec.UNSET
+    exception: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Log:
+    """Where every line goes. `close` writes what is left.
+
+    `context` are fields that every line has but those of the requests.
+    """
+
+    def __init__(self, level: str = "INFO", output: int | Output = 1, **context: Any) -> None:
+        self._level = _LEVELS[level]
+        self._output = Output(output) if isinstance(output, int) else output
+        self._context = context
+        self._lines: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self.lines_dropped = 0
+        self._thread.start()
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._event("DEBUG", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._event("INFO", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._event("WARNING", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._event("ERROR", event, fields)
+
+    def request(self, line: RequestLine) -> None:
+        """Write one request's line, at the level it names."""
+        level = _LEVELS[line.level]
+        if level >= self._level:
+            self._put(level, _encode(line))
+
+    def close(self) -> None:
+        """Write the lines that wait; give up on a reader that does not read within a second."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _event(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        if _LEVELS[level] >= self._level:
+            self._put(_LEVELS[level], encode_event(level, event, self._context | fields))
+
+    def _put(self, level: int, line: bytes) -> None:
+        most = LINES_MAX if level < _LEVELS["WARNING"] else LINES_MAX + URGENT_LINES_RESERVE
+        if len(self._lines) >= most:
+            self.lines_dropped += 1
+            return
+        self._lines.append(line)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            if not self._closing:
+                time.sleep(GATHER_SECONDS)
+            self._wake.clear()
+            self._write_waiting()
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        while self._lines:
+            count = min(len(self._lines), 1_000)
+            lines = [self._lines.popleft() for _ in range(count)]
+            try:
+                self._output.write(b"\n".join(lines) + b"\n")
+            except OSError:
+                # Nobody reads any more (EPIPE): the service goes on, and the count says so.
+                self.lines_dropped += count
+
+
+class StandardLogging(logging.Handler):
+    """Brings the lines of the server and of other libraries into the same log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    @classmethod
+    @contextlib.contextmanager
+    def installed(cls, log: Log) -> Iterator[None]:
+        """While it lasts, all that Python's `logging` gets goes to `log`."""
+        root, handler = logging.getLogger(), cls(log)
+        before = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(before)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["exception"] = format_exception(record.exc_info[1])
+        level = "ERROR" if record.levelno >= logging.ERROR else record.levelname
+        getattr(self._log, level.lower(), self._log.info)("server", **fields)
+
+
+def encode_event(level: str, event: str, fields: dict[str, Any]) -> bytes:
+    """A line that is no request's, without its end."""
+    return _encode({"ts": now_rfc3339(), "level": level, "event": event, **fields})
+
+
+def format_exception(error: BaseException) -> str:
+    """The exception's kind and the lines of code it came through, without its values.
+
+    Its text is left out, since a text can quote what a client sent.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return " < ".join([type(error).__name__, *reversed(places)])
+
+
+class Clock:
+    """RFC 3339 in UTC with milliseconds; formats the second once, not once a line."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+
+    def format(self, seconds: float) -> str:
+        """`seconds` since 1970, as `time.time` gives them."""
+        second = int(seconds)
+        if second != self._second:
+            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f"{self._prefix}.{int((seconds - second) * 1000):03d}Z"
+
+
+def now_rfc3339() -> str:
+    return Clock().format(time.time())

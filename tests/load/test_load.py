@@ -1,0 +1,372 @@
+"""What no flood may do, as far as it can be told without a clock; and the program that measures."""
+
+import asyncio
+import gc
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.api.asgi import BodyReader
+from service.http.protocol import HEAD_BYTES_MAX
+from service.store.sqlite.store import SqliteStore
+from tests.bench.client import Client
+from tests.bench.files import count_messages
+from tests.bench.targets import running as running_target
+from tests.load import __main__ as floods
+from tests.load import findings, newcomers, slow_disk
+from tests.load.endurance import Window
+from tests.load.endurance import _findings as findings_of_windows
+from tests.load.findings import Finding, Flood, at_least, at_most, exactly, told
+from tests.load.page import PAGE, PUBLISHED, fill, render, summary
+from tests.load.surroundings import ALTERED
+from tests.load.tenfold import SLOW_DISK
+from tests.load.traffic import Probe, probe, scrape
+from tests.support.service import Service, encode, message, parse_lines, running
+from tests.support.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, hasten, post, served
+
+HASTE_SECONDS = 0.5
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The event loop that the service runs on."""
+    return SERVICE_LOOP
+
+
+def webhook(message_id: str, filling: bytes = b"") -> bytes:
+    return post(encode(message(message_id=message_id)) + filling)
+
+
+async def ask(wire: Wire, request: bytes) -> Answer:
+    await wire.send(request)
+    return await wire.answer()
+
+
+# More webhooks than it takes
+
+
+@pytest.mark.anyio
+async def test_what_is_acknowledged_under_overload_is_stored_and_the_rest_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = SqliteStore.insert
+
+    async def insert_slowly(store: SqliteStore, messages: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await insert(store, messages)
+
+    monkeypatch.setattr(SqliteStore, "insert", insert_slowly)
+    async with served(tmp_path, QUEUE_LIMIT="5") as wires:
+        senders = [await wires.connect() for _ in range(30)]
+        acknowledged, refused = [], []
+        for turn in range(3):
+            ids = [f"{turn}-{number}" for number in range(len(senders))]
+            sent = zip(senders, ids, strict=True)
+            answers = await asyncio.gather(*(ask(wire, webhook(id_)) for wire, id_ in sent))
+            for message_id, answer in zip(ids, answers, strict=True):
+                if answer.status == 200:
+                    acknowledged.append(message_id)
+                else:
+                    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+                    assert "QUEUE_LIMIT" in answer.detail
+                    refused.append(message_id)
+        assert acknowledged
+        assert len(refused) > len(acknowledged)
+        assert await ids_of(wires.service) == sorted(acknowledged)
+        for message_id in refused:
+            assert (await ask(senders[0], webhook(message_id))).status == 200
+        assert await ids_of(wires.service) == sorted(acknowledged + refused)
+
+
+async def ids_of(service: Service) -> list[str]:
+    """All that are stored."""
+    found, after = [], ""
+    while True:
+        page = (await service.get(f"/messages?limit=100{after}")).json()
+        found += [row["message_id"] for row in page["data"]]
+        if page["next"] is None:
+            return sorted(found)
+        after = f"&cursor={page['next']}"
+
+
+# Connections that begin something and never end it
+
+
+@pytest.fixture
+async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
+    """A service that waits a moment where others wait for many seconds."""
+    hasten(monkeypatch, HASTE_SECONDS)
+    monkeypatch.setattr("service.http.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
+    async with served(tmp_path) as wires:
+        yield wires
+
+
+@pytest.mark.anyio
+async def test_all_who_never_end_are_closed_and_all_who_do_are_served(hasty: Wires) -> None:
+    idle, unfinished = [], []
+    for _ in range(100):
+        idle.append(await hasty.connect())
+        assert (await ask(idle[-1], GET)).status == 200
+        for beginning in (GET[:10], webhook("never")[:-1]):
+            unfinished.append(await hasty.connect())
+            await unfinished[-1].send(beginning)
+    honest = await hasty.connect()
+    for number in range(50):
+        assert (await ask(honest, webhook(f"honest-{number}"))).status == 200
+    for wire in unfinished:
+        assert (await wire.answer()).status == 408
+    for wire in unfinished + idle:
+        assert await wire.rest() == b""
+    stored = await ids_of(hasty.service)
+    assert stored == sorted(f"honest-{number}" for number in range(50))
+    await leave_all(hasty)
+
+
+def metric(wires: Wires, name: str) -> float | None:
+    return wires.service.app.metrics.registry.get_sample_value(name)
+
+
+@pytest.mark.anyio
+async def test_large_bodies_under_way_are_bounded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[BodyReader] = []
+
+    class KnownReader(BodyReader):
+        def __init__(self, body_bytes_max: int) -> None:
+            super().__init__(body_bytes_max)
+            readers.append(self)
+
+    monkeypatch.setattr("service.api.asgi.HELD_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr("service.api.webhook.BodyReader", KnownReader)
+    async with served(tmp_path, MAX_BODY_BYTES="1000000") as wires:
+        large = [webhook(f"large-{n}", b" " * 900_000) for n in range(2)]
+        first, second, honest = [await wires.connect() for _ in range(3)]
+        await first.send(large[0][:600_000])
+        for _ in range(1_000):
+            if readers[0]._held_bytes > 599_000:
+                break
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            await second.send(large[1])
+            answer = await second.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert (await ask(honest, webhook(str(uuid.uuid4())))).status == 200
+        await first.send(large[0][600_000:])
+        assert (await first.answer()).status == 200
+        assert (await ask(second, large[1])).status == 200
+        assert results(await wires.service.metrics())["unavailable"] == 2
+        assert readers[0]._held_bytes == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET,
+        webhook("stored"),
+        webhook("stored").replace(b"X-Signature: ", b"X-Signature: 0"),
+        post(b"{"),
+        b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /messages?limit=0 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /messages?q=hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * HEAD_BYTES_MAX,
+        webhook("late")[:-1],
+        webhook("late")[:20],
+    ],
+)
+async def test_what_is_over_is_forgotten_without_the_garbage_collector(
+    hasty: Wires, request_: bytes
+) -> None:
+    """It seldom runs, lest it looks through thousands of requests under way again and again."""
+
+    async def come_and_go() -> None:
+        wire = await hasty.connect()
+        await ask(wire, request_)
+        await wire.leave()
+
+    await come_and_go()  # what is made once, and kept
+    await leave_all(hasty)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await come_and_go()
+        await leave_all(hasty)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert [kept for kept in gc.garbage if is_of_a_request(kept)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+async def leave_all(wires: Wires) -> None:
+    """Return when no connection is left."""
+    await wires.leave()
+    for _ in range(1_000):
+        if not metric(wires, "http_connections"):
+            break
+        await asyncio.sleep(0.01)
+    assert metric(wires, "http_connections") == 0
+
+
+def is_of_a_request(kept: object) -> bool:
+    return type(kept).__module__.partition(".")[0] in ("service", "uvicorn")
+
+
+# A clock that goes back
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_goes_back_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, now_ns = time.time, time.time_ns
+    async with running(tmp_path) as service:
+        await service.store(*(message(message_id=f"before-{n}") for n in range(10)))
+        monkeypatch.setattr(time, "time", lambda: now() - 3_600)
+        monkeypatch.setattr(time, "time_ns", lambda: now_ns() - 3_600 * 10**9)
+        await service.store(*(message(message_id=f"after-{n}") for n in range(10)))
+        await service.store(*(message(message_id=f"before-{n}") for n in range(10)))
+        metrics = await service.metrics()
+        assert (await service.get("/health/ready")).status_code == 200
+        assert len(await ids_of(service)) == 20
+        assert (await service.get("/stats")).json()["total_messages"] == 20
+    async with running(tmp_path) as service:
+        await service.store(*(message(message_id=f"before-{n}") for n in range(10)))
+        await service.store(message(message_id="restarted"))
+        again = await service.metrics()
+        assert len(await ids_of(service)) == 21
+    assert results(metrics) == {"created": 20, "duplicate": 10}
+    assert results(again) == {"created": 1, "duplicate": 10}
+
+
+def results(metrics: dict[str, float]) -> dict[str, float]:
+    begin = 'webhook_requests_total{result="'
+    found = {name.removeprefix(begin)[:-2]: n for name, n in metrics.items() if begin in name}
+    return {result: count for result, count in found.items() if count}
+
+
+def test_the_altered_world_is_altered(tmp_path: Path) -> None:
+    """Else `just floods surroundings` would prove nothing; what it does there, in short."""
+    with running_target(ALTERED, tmp_path / "app.db") as server, Client(server.port) as client:
+        assert probe(server.port).status == 200
+        server.send_signal(signal.SIGUSR1)
+        assert probe(server.port).status == 200
+        assert [client.get("/metrics").status for _ in range(20)] == [200] * 20
+        assert client.get("/messages").json()["total"] == 2
+    lines = parse_lines((tmp_path / "app.log").read_bytes())
+    stamps = [line["ts"] for line in lines if line.get("path") == "/webhook"]
+    hours = [int(stamp[11:13]) for stamp in stamps]
+    assert (hours[0] - hours[1]) % 24 in (0, 1)
+    assert stamps[1] < stamps[0]
+
+
+def test_the_slow_disk_is_slow(tmp_path: Path) -> None:
+    """Else `just floods tenfold` would offer less than ten times what the service takes."""
+    with running_target(SLOW_DISK, tmp_path / "app.db") as server:
+        assert probe(server.port).status == 200
+        took = scrape(server.port)["ingest_commit_duration_seconds_sum"]
+        assert count_messages(tmp_path / "app.db") == 1
+    assert took >= slow_disk.MESSAGE_SECONDS
+
+
+# The program
+
+
+def a_flood(*found: Finding) -> Flood:
+    return Flood(
+        name="overload",
+        load="Much.",
+        command="just floods overload",
+        began_at="2026-11-23T12:00:00Z",
+        seconds=60,
+        commit="abc",
+        machine={"processor": "one", "cores": "2"},
+        load_average=[1.0, 2.0],
+        findings=list(found),
+    )
+
+
+@pytest.mark.parametrize(
+    ("finding", "is_kept"),
+    [
+        (at_most("a", 2, "s", 2), True),
+        (at_most("a", 2.001, "s", 2), False),
+        (at_least("a", 0.8, "", 0.8), True),
+        (at_least("a", 0.799, "", 0.8), False),
+        (exactly("a", 0, "", 0), True),
+        (exactly("a", 1, "", 0), False),
+        (told("a", 10**9, ""), True),
+    ],
+)
+def test_a_bar_is_kept_or_missed(finding: Finding, is_kept: bool) -> None:
+    assert finding.is_kept == is_kept
+
+
+def test_a_miss_is_told_in_both_tables() -> None:
+    flood = a_flood(
+        told("peak", 9_000.4, "/s"), at_most("late", 2.5, "s", 2), exactly("lost", 0, "", 0)
+    )
+    text = render({"overload": flood})
+    assert "| peak | 9,000 /s |  |  |" in text
+    assert "| late | 2.50 s | at most 2 | **no** |" in text
+    assert "| lost | 0 | 0 | yes |" in text
+    assert "**on a busy machine** (load average 1.00)" in text
+    assert "| overload | 60 | 1 of 2 | late: 2.50 s (at most 2) |" in summary({"overload": flood})
+
+
+def test_what_was_found_is_read_back_and_the_next_one_joins_it(tmp_path: Path) -> None:
+    file = tmp_path / "floods.json"
+    first = a_flood(told("peak", 9_000.4, "/s"))
+    floods._keep(first, file)
+    floods._keep(first, file)
+    assert findings.load(file) == {"overload": first}
+    assert findings.load(tmp_path / "none.json") == {}
+
+
+def test_the_page_says_what_was_found() -> None:
+    text = PAGE.read_text("utf-8")
+    assert fill(text, findings.load(PUBLISHED)) == text
+
+
+def test_the_floods_are_called_by_their_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["floods", "overlaod"])
+    with pytest.raises(SystemExit):
+        floods.main()
+    assert "no flood is called overlaod" in capsys.readouterr().err
+
+
+def test_it_is_back_to_normal_when_nothing_odd_comes_any_more() -> None:
+    quiet = [Probe(0, 200, 0.010, False)] * 100
+    good = [Probe(11 + n / 100, 200, 0.019, False) for n in range(newcomers.NORMAL_IN_A_ROW)]
+    bad = [Probe(10.5, 503, 0.001, True), Probe(10.9, 200, 0.021, False)]
+    assert newcomers.recovery_seconds(quiet, [*bad, *good], 10) == pytest.approx(1.19)
+    assert newcomers.recovery_seconds(quiet, [*good[1:], *bad, *good], 10) == pytest.approx(1.19)
+    assert newcomers.recovery_seconds(quiet, bad, 10) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("growth", "missed"), [((0, 0, 0), 0), ((1, 0, 0), 1), ((0, 3, 0), 1), ((0, 0, 1), 1)]
+)
+def test_what_grows_for_half_an_hour_is_a_miss(
+    growth: tuple[float, float, int], missed: int
+) -> None:
+    mebibytes, p99_ms, files = growth
+    windows = [
+        Window(n / 2, 10 + n * p99_ms, 0, 80 + n % 3 + n * mebibytes, 30 + n * files)
+        for n in range(60)
+    ]
+    found = findings_of_windows(1_000, windows)
+    assert Counter(finding.is_kept for finding in found)[False] == missed

@@ -1,0 +1,48 @@
+"""What a description can't say, told to schemathesis: signatures, and cursors that were given out.
+
+`tests/api/test_openapi.py` has it loaded, by SCHEMATHESIS_HOOKS. Only what is meant to be right
+is put right: whatever else schemathesis breaks on purpose stays broken.
+"""
+
+from typing import Any
+
+import schemathesis
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from schemathesis.core.parameters import ParameterLocation
+
+from service.api.messages import encode_cursor
+from service.api.parameters import FILTERS, read_filter
+from service.store.interface import Position
+from tests.support.service import signature
+
+
+@schemathesis.hook
+def before_call(
+    _context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
+) -> None:
+    if case.operation.path == "/webhook" and _is_right(case, ParameterLocation.HEADER):
+        kwargs["auth"] = Signature()
+    if "cursor" in case.query and _is_right(case, ParameterLocation.QUERY):
+        case.query["cursor"] = _cursor_of(case.query)
+        case.query.pop("offset", None)
+
+
+class Signature(AuthBase):
+    """Signs the bytes that are about to be sent."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        body = request.body or b""
+        assert isinstance(body, bytes)
+        request.headers["X-Signature"] = signature(body)
+        return request
+
+
+def _is_right(case: schemathesis.Case[Any], location: ParameterLocation) -> bool:
+    return case.meta is None or not case.meta.is_negative_at(location)
+
+
+def _cursor_of(query: dict[str, Any]) -> str:
+    """A cursor that an earlier page of the same walk could have given out."""
+    chosen = read_filter({name: query[name] for name in FILTERS if name in query})
+    return encode_cursor(Position(0, "m-1"), chosen)

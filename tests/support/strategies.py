@@ -1,0 +1,155 @@
+"""Any messages, any order of their arrival, any questions about them: for hypothesis."""
+
+import calendar
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from hypothesis import strategies as st
+
+from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Row
+from tests.support.service import Json
+
+NOON = datetime(2025, 1, 15, 12)  # noqa: DTZ001 - every instant here is in UTC
+CASES = (
+    "aAsSßẞ\u017fkK\u212aiIİ\u0131Σ\u03c3ςéÉe\u0301ÀàДд京👍%_*'\"\\ \n"  # what folds, or wants care
+)
+
+
+class Sent(NamedTuple):
+    """One message, as a sender means it."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    moment: datetime
+    fraction_digits: int
+    """How many the sender writes where fewer would do."""
+    text: str | None
+
+    def content(self) -> Json:
+        return {
+            "message_id": self.message_id,
+            "from": self.sender,
+            "to": self.recipient,
+            "ts": rfc3339(self.moment, self.fraction_digits),
+            "text": self.text,
+        }
+
+    def row(self) -> Row:
+        ts = microseconds(self.moment)
+        return Row(self.message_id, self.sender, self.recipient, ts, self.text)
+
+
+class Question(NamedTuple):
+    """What is asked of GET /messages."""
+
+    sender: str | None = None
+    recipient: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    limit: int = 100
+    wants_total: bool = True
+
+    def chosen(self) -> Filter:
+        return Filter(
+            self.sender,
+            self.recipient,
+            INSTANT_MIN if self.since is None else microseconds(self.since),
+            INSTANT_MAX if self.until is None else microseconds(self.until),
+            (self.q or "").casefold(),
+        )
+
+    def url(self, **more: Any) -> str:
+        given = {
+            "from": self.sender,
+            "to": self.recipient,
+            "since": self.since and rfc3339(self.since),
+            "until": self.until and rfc3339(self.until),
+            "q": self.q,
+            "limit": self.limit,
+            "total": str(self.wants_total).lower(),
+        } | more
+        pairs = [
+            (name, quote(str(value), safe="")) for name, value in given.items() if value is not None
+        ]
+        return "/messages?" + "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def rfc3339(moment: datetime, fraction_digits: int = 0) -> str:
+    """With as many digits behind the point, or as many as are needed."""
+    digits = f"{moment.microsecond:06}"
+    fraction = digits[: max(fraction_digits, len(digits.rstrip("0")))]
+    return moment.isoformat(timespec="seconds") + (f".{fraction}" if fraction else "") + "Z"
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return calendar.timegm(moment.timetuple()) * 1_000_000 + moment.microsecond
+
+
+def shift(moment: datetime, steps: int) -> datetime:
+    """Some microseconds later, but for the ends of the calendar."""
+    try:
+        return moment + timedelta(microseconds=steps)
+    except OverflowError:
+        return moment
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
+texts_with_cases = st.text(CASES, max_size=12)
+numbers = st.sampled_from(["+11", "+12", "+491701234567"]) | st.from_regex(
+    r"\+[1-9][0-9]{1,14}", fullmatch=True
+)
+moments = st.builds(shift, st.just(NOON), st.integers(-3, 3)) | st.datetimes()
+message_ids = (st.text("ab1 ", min_size=1, max_size=3) | texts.filter(bool)).filter(
+    lambda text: not text.isspace()
+)
+sent = st.builds(
+    Sent,
+    message_id=message_ids,
+    sender=numbers,
+    recipient=numbers,
+    moment=moments,
+    fraction_digits=st.integers(0, 6),
+    text=st.none() | texts_with_cases | texts,
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, messages: Sequence[Sent]) -> list[list[Sent]]:
+    """Each of `messages` at least once, in any order, in groups that arrive at the same time."""
+    again = draw(st.lists(st.sampled_from(messages), max_size=15)) if messages else []
+    order = draw(st.permutations([*messages, *again]))
+    cuts = sorted(draw(st.sets(st.integers(0, len(order)), max_size=6)))
+    return [order[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
+
+
+@st.composite
+def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
+    """A question to which some of `messages` may be the answer."""
+    bounds = st.none() | st.builds(
+        shift, st.sampled_from([each.moment for each in messages] or [NOON]), st.integers(-1, 1)
+    )
+    return Question(
+        sender=draw(st.none() | st.sampled_from([each.sender for each in messages] or ["+11"])),
+        recipient=draw(
+            st.none() | st.sampled_from([each.recipient for each in messages] or ["+11"])
+        ),
+        since=draw(bounds),
+        until=draw(bounds),
+        q=draw(st.none() | parts_of_texts(messages) | texts_with_cases.filter(bool)),
+        limit=draw(st.integers(1, 5) | st.integers(1, 100)),
+        wants_total=draw(st.booleans()),
+    )
+
+
+@st.composite
+def parts_of_texts(draw: st.DrawFn, messages: Sequence[Sent]) -> str:
+    """A few characters of a text, in another case perhaps."""
+    text = draw(st.sampled_from([each.text for each in messages if each.text] or ["a"]))
+    start = draw(st.integers(0, len(text) - 1))
+    part = text[start : start + draw(st.integers(1, 4))]
+    return draw(st.sampled_from([part, part.upper(), part.lower(), part.swapcase(), part.title()]))
