@@ -40,10 +40,10 @@ def test_the_wheel_holds_the_sql_of_the_checkout(site: Path) -> None:
 
 
 def test_the_wheel_holds_the_page_with_its_licences(site: Path) -> None:
-    assert _texts(site / "service" / "docs_page") == _texts(ROOT / "service" / "docs_page")
+    assert _texts(site / "service" / "api" / "docs_page") == _texts(ROOT / "service" / "api" / "docs_page")
     licences = site / f"webhook_service-{version('webhook-service')}.dist-info" / "licenses"
     for name in ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"):
-        assert (licences / "service" / "docs_page" / "swagger-ui" / name).is_file()
+        assert (licences / "service" / "api" / "docs_page" / "swagger-ui" / name).is_file()
 
 
 def test_the_installed_command_serves_from_its_own_files(site: Path, tmp_path: Path) -> None:
