@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from service.api import stream
 from tests.postgres import suite
+from tests.support.exports import Pages
 from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.support.service import Service, running
 from tests.support.wires import Wire, Wires, served
@@ -41,6 +43,18 @@ def database_url(database_kind: str, tmp_path: Path) -> Iterator[str]:
 def store_class(database_kind: str) -> StoreClass:
     """What the service keeps its messages with, for a test to spoil."""
     return STORES[database_kind]
+
+
+@pytest.fixture
+def pages(store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    return Pages(store_class, monkeypatch)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PAGE_MESSAGES_FIRST", 1)
+    monkeypatch.setattr(stream, "PAGE_MESSAGES_MIN", 1)
+    monkeypatch.setattr(stream, "PAGE_MESSAGES_MAX", 3)
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""Messages to export, the export's two formats read back, and its pages counted."""
+
+import csv
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import pytest
+
+from service.messages.instants import format_instant
+from service.messages.message import decode_message
+from service.store.interface import Row
+from tests.support.kinds import StoreClass, store_of
+from tests.support.service import ROOT, WAIT_SECONDS, Json, Service, encode, message
+
+PATH = "/messages/export"
+ANNA, BERT, CARL = "+4911", "+4922", "+4933"
+LARGE_MESSAGES = 6_000
+"""With long texts, more than all the buffers between here and a client that does not read."""
+
+
+def row(message_id: str, sender: str, recipient: str, ts: str, text: str | None) -> Json:
+    return {"message_id": message_id, "from": sender, "to": recipient, "ts": ts, "text": text}
+
+
+SOME = [
+    row("1", ANNA, BERT, "1969-12-31T23:59:59.9Z", "Hello"),
+    row("2", BERT, ANNA, "2025-01-15T10:00:00.000001Z", "hello, Bert"),
+    row("3", ANNA, BERT, "2025-01-15T10:00:00.000001Z", ""),
+    row("4", ANNA, CARL, "2025-01-15T10:00:00.000002Z", '100% "sure"\r\n_really_\n\r'),
+    row("5", ANNA, BERT, "2025-01-15T10:00:01Z", None),
+    row('6",\n=1', BERT, BERT, "2025-01-15T10:00:01.5Z", "=cmd|' /C calc'!A0 ΣΊΣΥΦΟΣ 👍\u2028"),
+]
+QUERIES: list[Json] = [
+    {},
+    {"from": ANNA},
+    {"to": BERT},
+    {"from": ANNA, "to": BERT},
+    {"from": CARL},
+    {"since": "2025-01-15T10:00:00.000001Z"},
+    {"until": "2025-01-15T10:00:00.000002Z"},
+    {"since": "2025-01-15T10:00:00.000001Z", "until": "2025-01-15T10:00:00.000002Z"},
+    {"since": "2025-01-15T10:00:01Z", "until": "2025-01-15T10:00:00Z"},
+    {"q": "HELLO"},
+    {"q": "e"},
+    {"q": "%"},
+    {"q": "σίσυφοσ"},
+    {"q": "nowhere"},
+    {"q": "e", "from": ANNA, "to": CARL, "since": "2025-01-15T10:00:00Z"},
+]
+
+
+def large(count: int = LARGE_MESSAGES) -> list[Json]:
+    """Messages of about 4 KiB each."""
+    return [
+        message(message_id=f"m-{number:06}", ts=format_instant(number), text=f"{number:4096}")
+        for number in range(count)
+    ]
+
+
+async def fill(url: str, contents: Iterable[Json]) -> None:
+    """Store messages in a database."""
+    store = store_of(url)
+    await store.open()
+    try:
+        rest = iter(contents)
+        while batch := list(itertools.islice(rest, 1_000)):
+            await store.insert([decode_message(encode(content)) for content in batch])
+        await store.index_all()
+    finally:
+        await store.close()
+
+
+async def listed(service: Service, query: Json) -> list[Json]:
+    """What a walk along GET /messages sees."""
+    found: list[Json] = []
+    cursor: Json = {}
+    while True:
+        answer = await service.get("/messages?" + urlencode({"limit": 2, **query, **cursor}))
+        found += answer.json()["data"]
+        if answer.json()["next"] is None:
+            return found
+        cursor = {"cursor": answer.json()["next"]}
+
+
+def parse_ndjson(text: str) -> list[Json]:
+    assert not text or text.endswith("\n")
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def parse_csv(text: str) -> list[Json]:
+    """The rows by the names of the first line; a text that is not there and one that is empty look
+    the same to this parser."""
+    assert text.endswith("\r\n")
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def without_null(contents: list[Json]) -> list[Json]:
+    return [content | {"text": content["text"] or ""} for content in contents]
+
+
+class Pages:
+    """Counts the pages that are read, and lets something happen at one of them."""
+
+    def __init__(self, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.sizes: list[int] = []
+        self.at: dict[int, Callable[[], object]] = {}
+        page = store_class.page
+
+        async def counted(store: Any, *arguments: Any) -> list[Row]:
+            self.count += 1
+            if self.count in self.at:
+                self.at[self.count]()
+            rows: list[Row] = await page(store, *arguments)
+            self.sizes.append(len(rows))
+            return rows
+
+        monkeypatch.setattr(store_class, "page", counted)
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+COMMAND = [sys.executable, "-W", "error", "-m", "service", "export"]
+
+
+class Done(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def export(*arguments: str, **environment: str) -> Done:
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
+        timeout=WAIT_SECONDS,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
