@@ -40,7 +40,9 @@ def test_the_wheel_holds_the_sql_of_the_checkout(site: Path) -> None:
 
 
 def test_the_wheel_holds_the_page_with_its_licences(site: Path) -> None:
-    assert _texts(site / "service" / "api" / "docs_page") == _texts(ROOT / "service" / "api" / "docs_page")
+    assert _texts(site / "service" / "api" / "docs_page") == _texts(
+        ROOT / "service" / "api" / "docs_page"
+    )
     licences = site / f"webhook_service-{version('webhook-service')}.dist-info" / "licenses"
     for name in ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"):
         assert (licences / "service" / "api" / "docs_page" / "swagger-ui" / name).is_file()
