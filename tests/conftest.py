@@ -10,9 +10,9 @@ import pytest
 from hypothesis import settings
 
 from service.api import stream
-from tests.postgres import suite
 from tests.support.exports import Pages
 from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
+from tests.support.postgres import suite
 from tests.support.service import Service, running
 from tests.support.wires import Wire, Wires, served
 

@@ -19,7 +19,7 @@ from tests.bench.postgres_results import Rate
 from tests.bench.postgres_servers import DATABASE, checkpoint, cpu_seconds
 from tests.bench.results import Spread
 from tests.bench.targets import FASTAPI_ASYNCPG, Target, running
-from tests.postgres.server import Server
+from tests.support.postgres.server import Server
 
 MEASURE_TAIL = """
 SELECT CAST(greatest(

@@ -18,8 +18,8 @@ from service.store.queries import sql_folder
 from tests.bench import dataset, machine
 from tests.bench.places import FOLDER, scratch
 from tests.bench.watch import Watch
-from tests.postgres.install import Install, find_install
-from tests.postgres.server import Server
+from tests.support.postgres.install import Install, find_install
+from tests.support.postgres.server import Server
 
 SETTINGS = {
     # The rest is as PostgreSQL comes: fsync, synchronous_commit and full_page_writes are on.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import suite
-from tests.postgres.data import PASSWORD
-from tests.postgres.server import find_port
+from tests.support.postgres import suite
+from tests.support.postgres.data import PASSWORD
+from tests.support.postgres.server import find_port
 from tests.support.processes import ServiceProcess, clean_environment, serving
 from tests.support.senders import Senders
 from tests.support.service import ROOT, message

@@ -15,8 +15,8 @@ from typing import Self
 import httpx
 import pytest
 
-from tests.postgres import suite
-from tests.postgres.server import find_port
+from tests.support.postgres import suite
+from tests.support.postgres.server import find_port
 from tests.support.processes import NO_TLS, ServiceProcess
 from tests.support.senders import SENDERS_COUNT, Senders
 from tests.support.service import ROOT, WAIT_SECONDS, encode, message, signed, wait_until

@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from service.store.sqlite.store import driver  # type: ignore[attr-defined] # it is imported there
-from tests.postgres.databases import connected
 from tests.support.kinds import empty_database, environment_of, on_each_database
+from tests.support.postgres.databases import connected
 from tests.support.processes import NO_TLS, ServiceProcess, clean_environment, serving
 from tests.support.service import ROOT, encode, message, signed, wait_until
 

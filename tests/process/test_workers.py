@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from service.http.sockets import IS_BALANCED
-from tests.postgres.suite import empty_database, shared_server
 from tests.process.test_process import STOP_SECONDS_MAX, Load, half_a_request
+from tests.support.postgres.suite import empty_database, shared_server
 from tests.support.processes import NO_TLS, ServiceProcess, clean_environment
 from tests.support.service import (
     ROOT,

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.postgres import suite
-from tests.postgres.databases import Databases
-from tests.postgres.server import Server, find_install
+from tests.support.postgres import suite
+from tests.support.postgres.databases import Databases
+from tests.support.postgres.server import Server, find_install
 from tests.support.service import ROOT
 
 Content = dict[str, Any]

@@ -15,10 +15,10 @@ import pytest
 from service.store.postgres.parameters import number_parameters
 from service.store.postgres.store import COLUMNS
 from service.store.queries import PostgresQueries, Queries, SqliteQueries
-from tests.postgres.install import find_install
-from tests.postgres.install import run as run_program
-from tests.postgres.suite import empty_database
 from tests.sql_workbench.sqlite import connect, list_schema, migrate
+from tests.support.postgres.install import find_install
+from tests.support.postgres.install import run as run_program
+from tests.support.postgres.suite import empty_database
 from tests.support.processes import serving
 from tests.support.service import ROOT, message, samples, wait_until
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from service.errors import DatabaseError
 from service.store.queries import Queries
-from tests.postgres.suite import close
 from tests.sql_workbench.dialect import Described, Dialect, Query, Unavailable
 from tests.sql_workbench.header import find_differences, find_faults
 from tests.sql_workbench.postgres import Postgres
 from tests.sql_workbench.sqlite import Sqlite
+from tests.support.postgres.suite import close
 
 ROOT = Path(__file__).parent.parent.parent
 DIALECTS: tuple[Dialect, ...] = (Sqlite(), Postgres())

@@ -23,8 +23,8 @@ from service.errors import DatabaseError
 from service.store.migrate import load_migrations
 from service.store.postgres.parameters import number_parameters
 from service.store.queries import PostgresQueries, load_queries
-from tests.postgres.suite import empty_database
 from tests.sql_workbench.dialect import Broken, Described, Query, Unavailable
+from tests.support.postgres.suite import empty_database
 
 MAJOR_VERSION = 17
 

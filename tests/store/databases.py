@@ -28,8 +28,8 @@ from service.store.queries import sql_folder
 from service.store.sqlite import reads as sqlite_reads
 from service.store.sqlite.pool import driver
 from service.store.sqlite.store import SqliteStore
-from tests.postgres.databases import connected
-from tests.postgres.suite import empty_database
+from tests.support.postgres.databases import connected
+from tests.support.postgres.suite import empty_database
 
 
 class Database(Protocol):

@@ -17,9 +17,9 @@ from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.postgres.connection import Session
 from service.store.postgres.store import PostgresStore
 from service.store.sqlite.pool import split_statements
-from tests.postgres.databases import Databases
 from tests.store.databases import PostgresDatabase, SqliteDatabase
 from tests.store.messages import message
+from tests.support.postgres.databases import Databases
 
 ONE, TWO, THREE = (
     Migration(number, f"{number:04}_{name}.sql", f"digest of {name}", "SELECT 1;")

@@ -9,9 +9,9 @@ import pytest
 from service.errors import DatabaseError
 from service.store.interface import Filter, Outcome
 from service.store.postgres.store import PostgresStore
-from tests.postgres.databases import connected
-from tests.postgres.suite import shared_server
 from tests.store.messages import message, row
+from tests.support.postgres.databases import connected
+from tests.support.postgres.suite import shared_server
 
 pytestmark = pytest.mark.anyio
 

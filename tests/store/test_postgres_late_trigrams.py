@@ -9,8 +9,8 @@ import pytest
 
 from service.store.interface import Filter
 from service.store.postgres.store import PostgresStore
-from tests.postgres.suite import empty_database, shared_server
 from tests.store.messages import meanwhile_inserting, message
+from tests.support.postgres.suite import empty_database, shared_server
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from service.store.factory import make_store
 from service.store.interface import Store
 from service.store.postgres.store import PostgresStore
 from service.store.sqlite.store import SqliteStore
-from tests.postgres import suite
+from tests.support.postgres import suite
 
 StoreClass = type[SqliteStore] | type[PostgresStore]
 

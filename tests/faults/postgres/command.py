@@ -12,8 +12,8 @@ from tests.bench.watch import Watch
 from tests.faults.postgres.crashes import crash
 from tests.faults.postgres.results import Totals, publish, render
 from tests.faults.results import FOLDER
-from tests.postgres.install import find_install
-from tests.postgres.server import Server
+from tests.support.postgres.install import find_install
+from tests.support.postgres.server import Server
 
 CRASHES = 20
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.postgres.crashes import DURABLE
-from tests.postgres.install import find_install
-from tests.postgres.server import Server
+from tests.support.postgres.install import find_install
+from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 
 

@@ -12,7 +12,7 @@ import msgspec
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.stored import find_damage, is_indexed, not_indexed, stored_ids
 from tests.faults.recovery import Unreadable, look
-from tests.postgres.server import Server
+from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 from tests.support.service import Json, wait_until
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.postgres.databases import Databases, connected
+from tests.support.postgres.databases import Databases, connected
 
 UNCOUNTED = "SELECT coalesce(sum(message_count), 0) FROM uncounted"
 UNINDEXED = "SELECT coalesce(sum(message_count), 0) FROM unsearched"

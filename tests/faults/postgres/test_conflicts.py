@@ -10,9 +10,9 @@ import pytest
 
 from service.store.interface import Outcome
 from service.store.postgres.store import PostgresStore
-from tests.postgres.databases import connected
-from tests.postgres.server import Server
 from tests.store.messages import message as stored
+from tests.support.postgres.databases import connected
+from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 from tests.support.service import message
 

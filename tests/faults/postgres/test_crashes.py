@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.faults.postgres.crashes import crash
-from tests.postgres.server import Server
+from tests.support.postgres.server import Server
 
 BACK_SECONDS_MAX = 2
 

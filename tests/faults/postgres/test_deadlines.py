@@ -9,8 +9,8 @@ from service.store.postgres.store import COMMIT_SECONDS_MAX
 from service.store.queries import sql_folder
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.watching import Watch
-from tests.postgres.databases import connected
-from tests.postgres.server import Server
+from tests.support.postgres.databases import connected
+from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 from tests.support.service import encode, message, signed, wait_until
 

@@ -17,8 +17,8 @@ from tests.faults.postgres.watching import (
     Watch,
     loaded,
 )
-from tests.postgres.proxy import Proxy
-from tests.postgres.server import Server
+from tests.support.postgres.proxy import Proxy
+from tests.support.postgres.server import Server
 from tests.support.processes import NO_TLS, ServiceProcess
 from tests.support.service import wait_until
 

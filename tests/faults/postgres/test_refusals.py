@@ -11,9 +11,9 @@ import pytest
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.stored import stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
-from tests.postgres.databases import connected
-from tests.postgres.proxy import Proxy
-from tests.postgres.server import Server
+from tests.support.postgres.databases import connected
+from tests.support.postgres.proxy import Proxy
+from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 from tests.support.service import message, wait_until
 

@@ -11,11 +11,11 @@ import asyncpg
 import psutil
 import pytest
 
-from tests.postgres import suite
-from tests.postgres.install import Install, find_install
-from tests.postgres.pgbouncer import PgBouncer
-from tests.postgres.proxy import Proxy
-from tests.postgres.server import Server, has_ended
+from tests.support.postgres import suite
+from tests.support.postgres.install import Install, find_install
+from tests.support.postgres.pgbouncer import PgBouncer
+from tests.support.postgres.proxy import Proxy
+from tests.support.postgres.server import Server, has_ended
 from tests.support.service import ROOT, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +115,7 @@ def test_a_start_that_fails_shows_the_log(install: Install) -> None:
 
 SERVER_OF_ITS_OWN = """
 import sys, time
-from tests.postgres.server import Server, find_install
+from tests.support.postgres.server import Server, find_install
 server = Server(None, find_install(trigrams=False) or find_install(trigrams=True))
 server.start()
 if "frozen" in sys.argv:

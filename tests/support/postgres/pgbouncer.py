@@ -11,9 +11,9 @@ from typing import Self
 
 import pytest
 
-from tests.postgres.data import PASSWORD
-from tests.postgres.install import give, make_folder, spawn
-from tests.postgres.server import Server, find_port
+from tests.support.postgres.data import PASSWORD
+from tests.support.postgres.install import give, make_folder, spawn
+from tests.support.postgres.server import Server, find_port
 from tests.support.service import WAIT_SECONDS, wait_until
 
 CONFIGURATION = """\

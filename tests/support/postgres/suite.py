@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres.databases import Databases
-from tests.postgres.install import find_install
-from tests.postgres.server import Server
+from tests.support.postgres.databases import Databases
+from tests.support.postgres.install import find_install
+from tests.support.postgres.server import Server
 
 VARIABLE = "TEST_POSTGRES_URL"
 SETTINGS = {

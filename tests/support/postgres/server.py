@@ -13,9 +13,9 @@ from typing import Literal, Self
 
 import psutil
 
-from tests.postgres.data import PASSWORD, copy_data
-from tests.postgres.databases import Databases
-from tests.postgres.install import (
+from tests.support.postgres.data import PASSWORD, copy_data
+from tests.support.postgres.databases import Databases
+from tests.support.postgres.install import (
     Install,
     find_install,
     give,

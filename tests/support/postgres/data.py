@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.postgres.install import Install, give, make_folder, run, spawn
+from tests.support.postgres.install import Install, give, make_folder, run, spawn
 
 PASSWORD = "the-password-of-the-tests"
 """Of the roles `postgres` and `webhook`."""
