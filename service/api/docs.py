@@ -63,7 +63,7 @@ class Docs:
         for at in range(0, len(body), PIECE_BYTES):
             piece = body[at : at + PIECE_BYTES]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            # What is written in one turn of the event loop is joined (service/http/protocol.py).
+            # What is written in one turn of the event loop is joined (service/http/transport.py).
             await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 

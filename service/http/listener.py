@@ -15,8 +15,9 @@ from typing import Any
 from service.api.answers import Refusal
 from service.api.middleware import REQUEST_ID_HEADER, fresh_request_id
 from service.errors import StartError
-from service.http.protocol import LINGER_SECONDS, DeadlineProtocol
+from service.http.protocol import HttpProtocol
 from service.http.sockets import listen
+from service.http.transport import LINGER_SECONDS
 from service.messages.message import encode
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
@@ -66,10 +67,10 @@ class Listener:
         self._log = log
         self._refusals = Refusals(metrics, log)
         self._swept_at = float("-inf")
-        self._arriving: dict[DeadlineProtocol, asyncio.Task[Any]] = {}
+        self._arriving: dict[HttpProtocol, asyncio.Task[Any]] = {}
 
     def open(
-        self, create_protocol: Callable[[], DeadlineProtocol], connections: Collection[Any]
+        self, create_protocol: Callable[[], HttpProtocol], connections: Collection[Any]
     ) -> None:
         """Listen; `connections` are the protocols of those that are open."""
         self._create_protocol = create_protocol

@@ -15,7 +15,7 @@ import uvicorn
 from service.app import PATHS, Application
 from service.errors import StartError
 from service.http.listener import Listener, allow_connections
-from service.http.protocol import DeadlineProtocol
+from service.http.protocol import HttpProtocol
 from service.http.sockets import bind
 from service.settings import Settings
 from service.telemetry.logs import Log, StandardLogging
@@ -89,7 +89,7 @@ class GracefulServer(uvicorn.Server):
         A proxy may have sent a request on one that looked idle from here: closed then, it would
         have to guess whether the request was served.
         """
-        for connection in cast("list[DeadlineProtocol]", list(self.server_state.connections)):
+        for connection in cast("list[HttpProtocol]", list(self.server_state.connections)):
             connection.begin_draining()
         deadline = time.monotonic() + DRAIN_SECONDS
         while self.server_state.connections and time.monotonic() < deadline:
@@ -97,8 +97,8 @@ class GracefulServer(uvicorn.Server):
                 return
             await asyncio.sleep(DRAIN_SECONDS / 10)
 
-    def _create_protocol(self) -> DeadlineProtocol:
-        return DeadlineProtocol(self.config, self.server_state, self.lifespan.state)
+    def _create_protocol(self) -> HttpProtocol:
+        return HttpProtocol(self.config, self.server_state, self.lifespan.state)
 
 
 def serve(settings: Settings) -> None:
@@ -147,7 +147,7 @@ def configure(app: Any) -> uvicorn.Config:
     """uvicorn as the service runs it."""
     return uvicorn.Config(
         app,
-        http=DeadlineProtocol,
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.api.asgi import REFUSAL
-from service.http.protocol import DeadlineProtocol
+from service.http.protocol import HttpProtocol
 
 
 class Request(NamedTuple):
@@ -34,7 +34,7 @@ class Exchange(NamedTuple):
     is_open: bool
 
 
-class Recorder(DeadlineProtocol):
+class Recorder(HttpProtocol):
     """Runs no application: the first request stays unanswered, and the others in the pipeline."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

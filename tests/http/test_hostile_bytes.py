@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.app import PATHS
-from service.http.protocol import HEAD_BYTES_MAX
+from service.http.request_head import HEAD_BYTES_MAX
 from service.telemetry.metrics import METHODS
 from tests.support.service import encode, message, samples, signature
 from tests.support.wires import BODY, GET, SERVICE_LOOP, Answer, Wires, chunked, head, post

@@ -17,7 +17,7 @@ import pytest
 from service.errors import StartError
 from service.http import listener
 from service.http.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener
-from service.http.protocol import DeadlineProtocol
+from service.http.protocol import HttpProtocol
 from service.http.sockets import bind, bind_each, listen
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
@@ -199,7 +199,7 @@ async def test_where_the_system_has_no_room_it_is_asked_again(
         log = Log("INFO", file.fileno())
         full = FullSystem(fileno=bound.detach())
         listening = Listener([full], FEW, Metrics(()), log)
-        listening.open(lambda: cast(DeadlineProtocol, Greeted(arrived)), [])
+        listening.open(lambda: cast(HttpProtocol, Greeted(arrived)), [])
         with socket.create_connection(("127.0.0.1", port)):
             await asyncio.wait_for(arrived.wait(), WAIT_SECONDS)
         await listening.close()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.http.protocol import HEAD_BYTES_MAX, HEAD_SECONDS, Phase
+from service.http.deadlines import HEAD_SECONDS, Phase
+from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
 from tests.support.processes import ServiceProcess, serving
 from tests.support.service import SECRET, encode, message, samples, signature
@@ -42,7 +43,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
     """A service that waits a moment where others wait for many seconds."""
     hasten(monkeypatch, HASTE_SECONDS)
-    monkeypatch.setattr("service.http.protocol.LINGER_SECONDS", HASTE_SECONDS)
+    monkeypatch.setattr("service.http.transport.LINGER_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
         yield wires
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from service.http.deadlines import BODY_SECONDS, HEAD_SECONDS
 from service.http.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
-from service.http.protocol import BODY_SECONDS, HEAD_SECONDS
 from service.http.server import KEEP_ALIVE_SECONDS
 from tests.bench.load import Result
 from tests.bench.places import scratch

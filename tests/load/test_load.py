@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.api.asgi import BodyReader
-from service.http.protocol import HEAD_BYTES_MAX
+from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
 from tests.bench.client import Client
 from tests.bench.files import count_messages

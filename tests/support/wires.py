@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from service.http.deadlines import Phase
 from service.http.listener import CONNECTIONS_MAX, Listener
-from service.http.protocol import Phase
 from service.http.server import GracefulServer, configure
 from service.http.sockets import bind
 from service.telemetry.logs import StandardLogging

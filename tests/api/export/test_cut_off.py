@@ -89,7 +89,7 @@ async def wait_for_count(wires: Wires, status: int, count: float = 1) -> None:
 async def test_a_client_that_takes_nothing_stops_the_query_and_is_cut_off(
     folder: Path, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.http.protocol.TAKE_SECONDS", 1.0)
+    monkeypatch.setattr("service.http.deadlines.TAKE_SECONDS", 1.0)
     async with served(folder) as wires:
         wire = await wires.connect()
         wire.stop_reading()
@@ -108,7 +108,7 @@ async def test_a_client_that_takes_nothing_stops_the_query_and_is_cut_off(
 async def test_a_client_that_is_slow_gets_all_of_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.http.protocol.TAKE_SECONDS", 0.5)
+    monkeypatch.setattr("service.http.deadlines.TAKE_SECONDS", 0.5)
     async with served(folder) as wires:
         wire = await wires.connect()
         await wire.send(get(PATH, "Connection: close"))
