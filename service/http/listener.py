@@ -1,7 +1,7 @@
-"""Where connections come in: as many as the service can hold, and a clear answer for the others.
+"""Accepts connections up to a limit, and answers 503 to the others.
 
-Left to itself, uvloop accepts one connection in a turn of the event loop. Under full load a turn
-takes a tenth of a second, and whoever has no connection yet would wait for many seconds.
+uvloop accepts one connection in each turn of the event loop. Under full load a turn takes a tenth
+of a second, so that a new client would wait for many seconds. The listener accepts many in a turn.
 """
 
 import asyncio
@@ -23,40 +23,40 @@ from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
 
 CONNECTIONS_MAX = 5_000
-"""With a message each that waits for its commit they take 75 MiB, and about half a second of it."""
+"""Each with a message that waits for its commit: 75 MiB in all, and half a second of work."""
 
 DESCRIPTORS_RESERVED = 128
-"""Open files that are no connections: at most 60 of the database, and those that are refused."""
+"""Open files that are not connections: at most 60 of the database, and refused connections."""
 
 REFUSALS_MAX = 50
-"""So many that are refused are waited for at a time, until their requests begin to arrive."""
+"""How many refused connections wait at a time for their requests to begin to arrive."""
 
 IDLE_SECONDS = 5
-"""Who has been idle so long makes room for others, where there is none left."""
+"""Without room, connections that have been idle for so long are closed."""
 
 BACKLOG_CONNECTIONS = 2048
 
 ACCEPTS_A_TURN = 128
-"""Who comes when there is no room waits for its turn to be told so, behind all who came before:
-half a second where 1,500 connect again at once. Twice as many a turn would halve that, and take a
-tenth of the time from those who are served: a refusal costs a third of what a webhook costs."""
+"""A connection beyond the limit is refused in the order of arrival. When 1,500 connect at once, the
+last waits half a second for its refusal. Twice as many a turn would halve that, and would take a
+tenth of the time from the clients that are served: a refusal costs a third of a webhook."""
 
 PAUSE_SECONDS = 0.5
 
 SWEEP_SECONDS = 2
-"""How often to look for the idle; with all connections busy, it took 5 % of the time at 0.5 s."""
+"""How often to look for idle connections; at 0.5 s it took 5 % of the time under full load."""
 
 REPORT_SECONDS = 10
 REQUEST_BYTES = 64 * 1024
 
 MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
-"""So that the answer goes in one packet with the end of the connection, where the system can."""
+"""Sends the answer and the end of the connection in one packet, where the system can."""
 
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\n"
 
 
 class Listener:
-    """Accepts connections on bound sockets, from `open` to `close`, up to a number of them."""
+    """Accepts at most `connections_max` connections on bound sockets, from `open` to `close`."""
 
     def __init__(
         self, sockets: Sequence[socket.socket], connections_max: int, metrics: Metrics, log: Log
@@ -72,7 +72,7 @@ class Listener:
     def open(
         self, create_protocol: Callable[[], HttpProtocol], connections: Collection[Any]
     ) -> None:
-        """Listen; `connections` are the protocols of those that are open."""
+        """Listen; `connections` are the protocols of the open connections."""
         self._create_protocol = create_protocol
         self._connections = connections
         self._metrics.watch_connections(connections.__len__)
@@ -85,7 +85,7 @@ class Listener:
             self._log.info("listening", host=host, port=port)
 
     async def close(self) -> None:
-        """Accept no more, and return when all who were accepted are among the connections."""
+        """Accept no more, and return when every accepted connection has its protocol."""
         for listening in self._sockets:
             self._loop.remove_reader(listening)
             listening.close()
@@ -106,7 +106,7 @@ class Listener:
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                # The system has no room (EMFILE, ENFILE, ENOBUFS, ENOMEM); it may soon have.
+                # The system has no room now (EMFILE, ENFILE, ENOBUFS, ENOMEM).
                 self._log.error("accept_failed", reason=error.strerror)
                 self._loop.remove_reader(listening)
                 self._loop.call_later(PAUSE_SECONDS, self._resume, listening)
@@ -120,7 +120,7 @@ class Listener:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Close the connections that are idle, for those who come next."""
+        """Close idle connections, so that the next clients find room."""
         now = time.monotonic()
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
@@ -139,7 +139,7 @@ class Listener:
 
 
 class Refusals:
-    """Answers connections that are too many, and closes them: nothing of them is looked at."""
+    """Answers 503 to connections beyond the limit, and closes them without reading a request."""
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self._metrics = metrics
@@ -148,10 +148,10 @@ class Refusals:
         self._reported_at = float("-inf")
 
     def refuse(self, accepted: socket.socket) -> None:
-        """Answer 503 when its request begins to arrive, which it mostly has.
+        """Answer 503 when the request begins to arrive, which it mostly has.
 
-        Closing a connection whose bytes were not read resets it, which can take the answer from
-        the client.
+        The system resets a connection that is closed with unread bytes. A reset can take the answer
+        from the client.
         """
         self._report(self._metrics.count_refused_connection())
         if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
@@ -162,7 +162,7 @@ class Refusals:
             _answer_and_close(accepted)
 
     def close(self) -> None:
-        """Wait for none of them any longer."""
+        """Answer those that still wait."""
         for accepted in list(self._waiting):
             self._end(accepted)
 
@@ -173,7 +173,7 @@ class Refusals:
         _answer_and_close(accepted)
 
     def _report(self, total: int) -> None:
-        """Write a line, but not one for each of thousands."""
+        """Write one line in REPORT_SECONDS, not one for each of thousands."""
         now = time.monotonic()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
@@ -181,10 +181,9 @@ class Refusals:
 
 
 def allow_connections() -> int:
-    """How many connections this process may hold at a time, the limit on open files raised.
+    """Raise the soft limit on open files, and return how many connections it allows.
 
-    Raises StartError where that leaves none: the soft limit is raised as far as it takes, the hard
-    one is the system's word.
+    Raises StartError if the hard limit leaves none.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + DESCRIPTORS_RESERVED
@@ -201,7 +200,7 @@ def allow_connections() -> int:
 
 
 def _has_begun(accepted: socket.socket) -> bool:
-    """Read, and forget, what of the request has come; whether that is anything."""
+    """Whether bytes of the request have arrived; they are read and discarded."""
     with suppress(OSError):
         return bool(accepted.recv(REQUEST_BYTES))
     return False
