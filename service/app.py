@@ -47,10 +47,10 @@ class ExactRoute(Route):
 class Application:
     """The service as an ASGI application; its lifespan opens, drains and closes the store."""
 
-    def __init__(self, settings: Settings, log: Log, metrics: Metrics | None = None) -> None:
+    def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        self.metrics = metrics or Metrics(PATHS)
+        self.metrics = Metrics(PATHS)
         self.metrics.watch_log(lambda: log.lines_dropped)
         self._store = make_store(settings)
         self.metrics.watch_database(lambda: self._store.engine, self._store.database_bytes)

@@ -22,12 +22,9 @@ POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 PORT_MAX = 65_535
 POSTGRES_HOST = r"(\[[^][]+\]|[^][:,]*)(:(?!0)[0-9]{1,5})?"
 
-WORKERS_MAX = 64
-"""Each holds connections to the database, of which PostgreSQL has 100 unless told otherwise."""
-
-WORKERS_OF_SQLITE = (
-    "WORKERS must be 1 where DATABASE_URL is sqlite:///: SQLite has one writer,"
-    " and more processes make it slower"
+ONE_PROCESS = (
+    "WORKERS must be 1 or unset, because one process is one service:"
+    " for more, run more instances on one PostgreSQL database, behind a load balancer"
 )
 
 
@@ -61,7 +58,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = 1
     body_bytes_max: int = 1_048_576
     queue_messages_max: int = 10_000
     query_timeout_seconds: int = 5
@@ -75,14 +71,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises SettingsError, which names the variable and what it takes, never its value where
         that is a secret.
         """
+        if environment.get("WORKERS") not in (None, "", "1"):
+            raise SettingsError(ONE_PROCESS)
         given = {
             variable.field: _read(environment, name, variable)
             for name, variable in VARIABLES.items()
         }
-        settings = cls(**{field: value for field, value in given.items() if value is not None})
-        if settings.workers > 1 and isinstance(settings.database, SqliteFile):
-            raise SettingsError(WORKERS_OF_SQLITE)
-        return settings
+        return cls(**{field: value for field, value in given.items() if value is not None})
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -200,11 +195,6 @@ VARIABLES = {
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
     "HOST": Variable("host", _host, "a host name or an IP address"),
     "PORT": Variable("port", whole_number(0, 65_535), "a whole number from 0 to 65535"),
-    "WORKERS": Variable(
-        "workers",
-        whole_number(1, WORKERS_MAX),
-        f"a whole number of processes from 1 to {WORKERS_MAX}",
-    ),
     "MAX_BODY_BYTES": Variable(
         "body_bytes_max", whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"
     ),

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import re
 import secrets
 import time
@@ -19,6 +18,8 @@ from service.telemetry.metrics import Metrics
 
 REQUEST_ID_HEADER = b"x-request-id"
 
+_process_id = secrets.token_hex(8).encode()
+_request_numbers = itertools.count(1)
 _sane_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
@@ -85,22 +86,7 @@ def _request_id_of(headers: Headers) -> bytes:
 
 def fresh_request_id() -> bytes:
     """A request id that no other request has, of this process or another."""
-    return b"%s-%x" % (_ids.process, next(_ids.numbers))
-
-
-class _RequestIds:
-    """What is made at random for each process, so that a number behind it makes a unique id."""
-
-    def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        self.process = secrets.token_hex(8).encode()
-        self.numbers = itertools.count(1)
-
-
-_ids = _RequestIds()
-os.register_at_fork(after_in_child=_ids.renew)
+    return b"%s-%x" % (_process_id, next(_request_numbers))
 
 
 async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:

@@ -12,14 +12,13 @@ from typing import Any, cast
 
 import uvicorn
 
-from service.app import PATHS, Application
+from service.app import Application
 from service.errors import StartError
 from service.http.listener import Listener, allow_connections
 from service.http.protocol import HttpProtocol
 from service.http.sockets import bind
 from service.settings import Settings
 from service.telemetry.logs import Log, StandardLogging
-from service.telemetry.metrics import Metrics
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the usual proxies keep a connection (60 s), so that they are the ones to close it."""
@@ -102,30 +101,19 @@ class GracefulServer(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Run the service until a signal ends it; raises StartError when it does not start."""
-    run(
-        settings,
-        Log(settings.log_level),
-        Metrics(PATHS),
-        lambda: bind(settings.host, settings.port),
-    )
-
-
-def run(
-    settings: Settings, log: Log, metrics: Metrics, bind_sockets: Callable[[], list[socket.socket]]
-) -> None:
-    """What `serve` does, with what several processes share; closes the log and the sockets."""
+    """Run the service until a signal ends it. Raises StartError when it can't start."""
+    log = Log(settings.log_level)
     try:
         connections_max = allow_connections()
-        app = Application(settings, log, metrics)
+        app = Application(settings, log)
         config = configure(app)
         _prepare_interpreter()
         with (
             StandardLogging.installed(log),
             asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
         ):
-            sockets = bind_sockets()
-            listener = Listener(sockets, connections_max, metrics, log)
+            sockets = bind(settings.host, settings.port)
+            listener = Listener(sockets, connections_max, app.metrics, log)
             server = GracefulServer(config, listener, app.give_up_start)
             _run(runner, server, app, sockets)
     finally:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from service.telemetry.output import Output
+from service.telemetry.output import write_whole
 
 LINES_MAX = 20_000
 URGENT_LINES_RESERVE = 5_000
@@ -53,15 +53,11 @@ class RequestLine(msgspec.Struct, gc=False):
 
 
 class Log:
-    """Where every line goes. `close` writes what is left.
+    """Writes lines of at least `level` to a file descriptor. `close` writes what is left."""
 
-    `context` are fields that every line has but those of the requests.
-    """
-
-    def __init__(self, level: str = "INFO", output: int | Output = 1, **context: Any) -> None:
+    def __init__(self, level: str = "INFO", descriptor: int = 1) -> None:
         self._level = _LEVELS[level]
-        self._output = Output(output) if isinstance(output, int) else output
-        self._context = context
+        self._descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -95,7 +91,8 @@ class Log:
 
     def _event(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if _LEVELS[level] >= self._level:
-            self._put(_LEVELS[level], encode_event(level, event, self._context | fields))
+            line = {"ts": now_rfc3339(), "level": level, "event": event, **fields}
+            self._put(_LEVELS[level], _encode(line))
 
     def _put(self, level: int, line: bytes) -> None:
         most = LINES_MAX if level < _LEVELS["WARNING"] else LINES_MAX + URGENT_LINES_RESERVE
@@ -120,7 +117,7 @@ class Log:
             count = min(len(self._lines), 1_000)
             lines = [self._lines.popleft() for _ in range(count)]
             try:
-                self._output.write(b"\n".join(lines) + b"\n")
+                write_whole(self._descriptor, b"\n".join(lines) + b"\n")
             except OSError:
                 # Nobody reads any more (EPIPE): the service goes on, and the count says so.
                 self.lines_dropped += count
@@ -153,11 +150,6 @@ class StandardLogging(logging.Handler):
             fields["exception"] = format_exception(record.exc_info[1])
         level = "ERROR" if record.levelno >= logging.ERROR else record.levelname
         getattr(self._log, level.lower(), self._log.info)("server", **fields)
-
-
-def encode_event(level: str, event: str, fields: dict[str, Any]) -> bytes:
-    """A line that is no request's, without its end."""
-    return _encode({"ts": now_rfc3339(), "level": level, "event": event, **fields})
 
 
 def format_exception(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.bench.load import short_requests
 from tests.bench.plan import MESSAGES_PER_SECOND_MAX
 from tests.bench.postgres_plan import BATCHES, COMMIT_SECONDS, INSTANCES, Plan
-from tests.bench.postgres_requests import SENDERS, requests_of_senders
+from tests.bench.postgres_requests import SENDERS, ZIPF, requests_of_senders
 from tests.bench.postgres_results import PostgresReport, Rate
 from tests.bench.postgres_runs import Case, Run, check, run, summarize
 from tests.bench.postgres_servers import serving
@@ -47,21 +47,22 @@ def measure_batches(report: PostgresReport, plan: Plan, watch: Watch) -> None:
 
 
 def measure_workers(report: PostgresReport, plan: Plan, watch: Watch) -> None:
-    """One process and two, on the database, and where a commit is only waited for."""
-    requests = _requests(plan, watch)
+    """One instance and two, on the database, and where a commit is only waited for."""
+    count = plan.seconds * MESSAGES_PER_SECOND_MAX
+    requests = [requests_of_senders(ZIPF, count, instance, watch) for instance in range(INSTANCES)]
     waiting = {"BENCH_COMMIT_SECONDS": str(COMMIT_SECONDS)}
     with serving(True) as server:
         cases = [
             Case(
-                f"{workers}{' waiting' if variables else ''}",
+                f"{instances}{' waiting' if variables else ''}",
                 POSTGRES_SERVICE,
                 server,
-                requests,
-                {"WORKERS": str(workers), **variables},
+                requests[:instances],
+                variables,
                 is_stored=not variables,
             )
             for variables in ({}, waiting)
-            for workers in (1, 2)
+            for instances in (1, 2)
         ]
         report.workers = _measure("workers", cases, plan, watch)
 

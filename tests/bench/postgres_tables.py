@@ -20,7 +20,7 @@ INGEST = {
     "plain": "this service on PostgreSQL 18, without",
     "fastapi": "FastAPI + asyncpg on PostgreSQL 17",
 }
-WORKERS = {
+PROCESSES = {
     "1": "1 process",
     "2": "2 processes",
     "1 waiting": f"1 process, commits of {COMMIT_SECONDS * 1_000:g} ms that are only waited for",
@@ -115,7 +115,7 @@ def batches(report: PostgresReport) -> str:
 
 def workers(report: PostgresReport) -> str:
     """By the number of processes."""
-    return _rates("WORKERS", report.workers, WORKERS)
+    return _rates("processes", report.workers, PROCESSES)
 
 
 def senders(report: PostgresReport) -> str:

@@ -18,7 +18,7 @@ from service.errors import StartError
 from service.http import listener
 from service.http.listener import ACCEPTS_A_TURN, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, Listener
 from service.http.protocol import HttpProtocol
-from service.http.sockets import bind, bind_each, listen
+from service.http.sockets import bind, listen
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
 from tests.support.processes import ServiceProcess, clean_environment
@@ -294,19 +294,10 @@ def ask(connection: socket.socket, request: bytes) -> bytes:
 # Two starts at once, neither of which listens yet
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_port_that_was_bound_is_taken_before_it_listens(processes: int) -> None:
-    def claim(port: int) -> list[socket.socket]:
-        if processes == 1:
-            return bind("127.0.0.1", port)
-        return [bound for each in bind_each("127.0.0.1", port, processes) for bound in each]
-
-    with ExitStack() as stack:
-        bound = [stack.enter_context(each) for each in claim(0)]
-        port = bound[0].getsockname()[1]
-        for another in (bind, lambda host, port: bind_each(host, port, 2)):
-            with pytest.raises(StartError, match="HOST and PORT: "):
-                another("127.0.0.1", port)
+def test_a_port_that_was_bound_is_taken_before_it_listens() -> None:
+    (bound,) = bind("127.0.0.1", 0)
+    with bound, pytest.raises(StartError, match="HOST and PORT: "):
+        bind("127.0.0.1", bound.getsockname()[1])
 
 
 def test_a_port_with_connections_that_linger_is_had_again_at_once() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from service.commands import compression
 from service.commands.export.arguments import STANDARD_OUTPUT
+from service.telemetry.output import write_whole
 
 Write = Callable[[bytes], object]
 
@@ -21,7 +21,7 @@ def writing(output: str) -> Iterator[Write]:
     FILE is there behind the `with` block, and only if that raises nothing. Raises OSError.
     """
     if output == STANDARD_OUTPUT:
-        yield partial(_write_whole, 1)
+        yield partial(write_whole, 1)
         return
     with (
         _opened(Path(output).resolve()) as descriptor,  # of a link, what it leads to is replaced
@@ -29,16 +29,6 @@ def writing(output: str) -> Iterator[Write]:
         compression.writing(file, output) as compressed,
     ):
         yield compressed.write
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    """Without a buffer, whose rest an interrupted command would wait to write."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:
-            select.select([], [descriptor], [])
 
 
 @contextmanager

@@ -144,21 +144,19 @@ def test_a_stop_while_the_server_is_frozen_ends_within_ten_seconds(
     assert waiting == [503] * 8
 
 
-def test_a_stop_of_workers_does_not_wait_for_a_read_that_hangs(
+def test_a_stop_does_not_wait_for_a_read_that_hangs(
     durable_server: Server, database: str, tmp_path: Path
 ) -> None:
     environment = {
         "DATABASE_URL": durable_server.url(database),
         "QUERY_TIMEOUT_SECONDS": "60",
-        "WORKERS": "2",
     }
     with ServiceProcess(tmp_path, environment) as process:
-        process.wait_for_line("listening", lambda _: len(process.log_lines("listening")) == 2)
         assert process.get("/stats").status_code == 200
         with frozen(durable_server), ThreadPoolExecutor() as threads:
             url = f"{process.url}/stats"
             reads = [threads.submit(httpx.get, url, timeout=30, verify=NO_TLS) for _ in range(4)]
             time.sleep(0.5)
-            assert process.stop() == 0  # and none of the workers had to be killed
+            assert process.stop() == 0
         assert {read.result().status_code for read in reads} == {503}
         assert process.errors == ""
