@@ -481,5 +481,5 @@ def test_a_run_stores_what_it_acknowledges_on_both_databases(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_pages_say_what_was_measured_of_postgres(page: Path) -> None:
     text = page.read_text("utf-8")
-    assert "<!-- postgres: summary -->" in text
+    assert "<!-- postgres: summary -->" in text or page.name == "README.md"
     assert fill_postgres(text, postgres_results.load(PUBLISHED / POSTGRES_FILE)) == text

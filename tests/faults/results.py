@@ -111,7 +111,22 @@ def publish(totals: Totals) -> None:
 
 def quote(text: str, totals: Totals) -> str:
     """A page with the totals between its marks."""
-    return fill(text, "faults", {"totals": render(totals), "conditions": conditions(totals)})
+    blocks = {
+        "claim": claim(totals),
+        "totals": render(totals),
+        "conditions": conditions(totals),
+    }
+    return fill(text, "faults", blocks)
+
+
+def claim(totals: Totals) -> str:
+    """The README's line."""
+    return (
+        "- **A power loss loses no acknowledged webhook.**"
+        f" In {totals.crashes:,} simulated power losses, {totals.lost:,} of"
+        f" {totals.acknowledged:,}\n  acknowledged messages were lost and {totals.twice:,}"
+        f" stored twice: `{totals.command}` ([how](docs/faults.md)).\n"
+    )
 
 
 def render(totals: Totals) -> str:

@@ -7,7 +7,7 @@ from tests.faults.postgres.crashes import Crashes
 from tests.support.pages import fill
 
 PUBLISHED = ROOT / "docs" / "faults" / "postgres.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "faults.md")
+PAGES = (ROOT / "docs" / "faults.md",)
 
 
 class Totals(msgspec.Struct, kw_only=True, frozen=True):
