@@ -78,18 +78,18 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
 class PostgresQueries(Queries, frozen=True, kw_only=True):
     """All of `sql/postgres/queries/`: counts and the index of texts follow by batches."""
 
-    count_batches: str
+    apply_pending_counts: str
+    apply_pending_texts: str
     count_by_pair: str
-    discard_unsearched: str
+    discard_pending_texts: str
+    estimate_filter: str
     estimate_scan: str
-    estimate_side: str
-    index_texts: str
     insert_migration_lock: str
     lock_migrations: str
     lock_totals: str
-    measure_tail: str
     page_by_pair: str
     page_by_scan: str
+    read_pending: str
     read_server: str
     read_size: str
 

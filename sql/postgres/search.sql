@@ -1,32 +1,37 @@
--- What finds a part of a text (`q`) fast, on a server that has the extension pg_trgm. It is made at a
--- start that finds the extension and not the table, and all messages that there are get into it by
--- and by. Without it, a search looks at one message after the other, up to its deadline.
+-- Makes the index that finds a part of a text (`q`) fast. It needs the extension pg_trgm. A start
+-- that finds the extension and no table texts runs this file in one transaction. Without the index,
+-- a search reads one message after another, up to its deadline.
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
--- The folded text of every message that has one, a while behind `messages`: to bring a text into this
--- index takes several times what storing its message does, so that no webhook waits for it. Messages
--- that are not here yet are those of `unsearched`.
 CREATE TABLE texts (
     message_id TEXT COLLATE "C" PRIMARY KEY,
     text_folded TEXT NOT NULL
 );
 
-CREATE INDEX by_text ON texts USING gin (text_folded gin_trgm_ops);
+CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops);
 
--- While the index is not there to be seen yet, other instances take the notes in unsearched away.
--- They hold this row meanwhile, and so does what follows, up to its commit.
+COMMENT ON TABLE texts IS
+'The folded text of every message that has one, without the batches in pending_texts. To index a
+text costs several times what it costs to store its message, so no webhook waits for it.';
+
+COMMENT ON INDEX texts_by_trigram IS
+'The parts of three characters of each text.';
+
+-- Until this transaction commits, other instances do not see the table, and discard pending texts.
+-- They lock this row for that, so they wait.
 SELECT id FROM totals WHERE id = 1 FOR UPDATE;
 
--- What was stored before, but for what is noted: a message is in one place, or a search finds it twice.
-INSERT INTO unsearched (batch_id, message_count, message_ids)
+-- All messages become pending, but those that are pending already: a search must not find one
+-- twice.
+INSERT INTO pending_texts (batch_id, message_count, message_ids)
 SELECT gen_random_uuid(), count(*), array_agg(message_id)
 FROM (
     SELECT message_id, div(row_number() OVER (ORDER BY message_id), 1000) AS batch
     FROM messages LEFT JOIN (
-        SELECT message_id, TRUE AS is_noted
-        FROM unsearched, unnest(message_ids) AS one (message_id)
-    ) AS noted USING (message_id)
-    WHERE is_noted IS NULL
+        SELECT message_id, TRUE AS is_pending
+        FROM pending_texts, unnest(message_ids) AS one (message_id)
+    ) AS pending USING (message_id)
+    WHERE is_pending IS NULL
 ) AS numbered
 GROUP BY batch;

@@ -23,8 +23,8 @@ from tests.support.postgres.server import Server
 
 MEASURE_TAIL = """
 SELECT CAST(greatest(
-    (SELECT coalesce(sum(message_count), 0) FROM unsearched),
-    (SELECT coalesce(sum(message_count), 0) FROM uncounted)
+    (SELECT coalesce(sum(message_count), 0) FROM pending_texts),
+    (SELECT coalesce(sum(message_count), 0) FROM pending_counts)
 ) AS BIGINT) AS message_count
 """
 COUNT = "SELECT count(*) AS message_count FROM messages"

@@ -42,7 +42,7 @@ KEPT = FOLDER / "postgres"
 DATABASE = "bench"
 BATCH_MESSAGES = 1_000
 
-BY_TEXT = "CREATE INDEX by_text ON texts USING gin (text_folded gin_trgm_ops)"
+BY_TEXT = "CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops)"
 """As search.sql has it."""
 
 
@@ -124,7 +124,7 @@ async def _build(url: str, count: int, watch: Watch) -> None:
     connection = await asyncpg.connect(url)
     try:
         await store._indexer.close()
-        await connection.execute("DROP INDEX by_text")
+        await connection.execute("DROP INDEX texts_by_trigram")
         with watch.counting("storing messages", count) as step:
             for chunk in dataset.messages(count):
                 batches = [
@@ -136,7 +136,7 @@ async def _build(url: str, count: int, watch: Watch) -> None:
                 step(len(chunk))
         watch.say("indexing messages")
         await store.index_all()
-        if left := await connection.fetchval("SELECT count(*) FROM unsearched"):
+        if left := await connection.fetchval("SELECT count(*) FROM pending_texts"):
             raise SystemExit(
                 f"The database is not what it should be: {left} batches are not indexed"
             )

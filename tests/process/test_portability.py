@@ -121,7 +121,7 @@ def test_another_co_location_is_refused(sql: str) -> None:
         "CREATE INDEX by_ts ON messages (ts ASC, message_id)",
         "CREATE INDEX by_from ON messages (from_msisdn, ts, message_id)",
         "CREATE INDEX a ON senders (message_count DESC, from_msisdn)",
-        "CREATE INDEX by_text ON texts USING gin (text_folded gin_trgm_ops)",
+        "CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops)",
         "SELECT 'xmin / TEMP ''RULE', E'\\' CUBE' -- LISTEN; NOTIFY\n /* MERGE INTO /* a */ */",
     ],
 )

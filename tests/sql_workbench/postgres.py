@@ -8,7 +8,6 @@ which ANALYZE takes of all of so few. Of the settings one is not as it comes: se
 
 import asyncio
 import random
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,7 @@ MAJOR_VERSION = 17
 COSTS = "SET random_page_cost = 1.1"
 MESSAGES = 20_000
 BATCH_MESSAGES = 100
-"""Of the batches the last one is in the tail: neither counted nor in the index of texts."""
+"""Of the batches the last one is pending: neither in the counts nor in the index of texts."""
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 SAMPLES: dict[str, Any] = {
@@ -71,15 +70,9 @@ SCHEMA_HEADER = """\
 -- it. `just sql` writes this file, and the service never reads it: to change the database, add a
 -- file to migrations/.
 """
-_commented = re.compile(
-    r"(?P<comment>(?:^--[^\n]*\n)+)"
-    r"^CREATE (?:TABLE|(?:UNIQUE )?INDEX)(?: IF NOT EXISTS)? (?P<name>\w+)",
-    re.MULTILINE,
-)
-
 EXTENSIONS = "SELECT oid, extname FROM pg_extension WHERE extname <> 'plpgsql'"
 TABLES = """
-    SELECT oid, relname FROM pg_class
+    SELECT oid, relname, quote_literal(obj_description(oid, 'pg_class')) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
 """
 COLUMNS = """
@@ -100,7 +93,11 @@ CONSTRAINTS = """
     ORDER BY contype DESC, conname
 """
 INDEXES = """
-    SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+    SELECT
+        indexrelid::regclass::text,
+        pg_get_indexdef(indexrelid),
+        quote_literal(obj_description(indexrelid, 'pg_class'))
+    FROM pg_index
     WHERE indrelid = $1
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
     ORDER BY pg_index.indexrelid
@@ -132,14 +129,14 @@ async def _describe(url: str, folder: Path) -> Described:
             raise Unavailable(f"the kept plans are those of PostgreSQL {MAJOR_VERSION}")
         queries = msgspec.structs.asdict(load_queries(folder / "queries", PostgresQueries))
         await migrate(connection, folder)
-        schema = await write_schema(connection, read_comments(folder))
+        schema = await write_schema(connection)
         await fill(connection, queries)
         await connection.execute(COSTS)
         answers = [await ask(connection, *item) for item in queries.items()]
         indexes = [
             name
             for table in await connection.fetch(TABLES)
-            for name, _ in await connection.fetch(INDEXES, table[0])
+            for name, *_ in await connection.fetch(INDEXES, table[0])
         ]
         return Described(schema, frozenset(indexes), answers)
     finally:
@@ -169,7 +166,7 @@ async def fill(connection: Any, queries: dict[str, str]) -> None:
     chance = random.Random(1)
     for begin in range(0, MESSAGES, BATCH_MESSAGES):
         if begin == MESSAGES - BATCH_MESSAGES:
-            for name in ("count_batches", "index_texts"):
+            for name in ("apply_pending_counts", "apply_pending_texts"):
                 await connection.fetch(number_parameters(queries[name]).sql, MESSAGES)
         numbers = range(begin, begin + BATCH_MESSAGES)
         texts = [f"Message number {number}" for number in numbers]
@@ -229,31 +226,28 @@ async def explain(connection: Any, sql: str, values: list[Any]) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-def read_comments(folder: Path) -> dict[str, str]:
-    """By table or index: the comment that stands right above its definition."""
-    return {
-        found["name"]: found["comment"].partition("--\n")[0]
-        for text in read_definitions(folder).values()
-        for found in _commented.finditer(text)
-    }
-
-
-async def write_schema(connection: Any, comments: dict[str, str]) -> str:
+async def write_schema(connection: Any) -> str:
     """Every table with its indexes and rows, and every extension, in the order they were made."""
     parts = {
         oid: [f"CREATE EXTENSION {name};\n"] for oid, name in await connection.fetch(EXTENSIONS)
     }
-    for oid, table in await connection.fetch(TABLES):
+    for oid, table, comment in await connection.fetch(TABLES):
         columns = await connection.fetch(COLUMNS, oid)
         constraints = await connection.fetch(CONSTRAINTS, oid)
         body = ",\n".join(f"    {row[0]}" for row in [*columns, *constraints])
-        parts[oid] = [f"{comments.get(table, '')}CREATE TABLE {table} (\n{body}\n);\n"]
-        parts[oid] += [
-            f"{comments.get(name, '')}{definition.replace(' ON public.', ' ON ')};\n"
-            for name, definition in await connection.fetch(INDEXES, oid)
-        ]
+        parts[oid] = [f"CREATE TABLE {table} (\n{body}\n);\n"]
+        parts[oid] += write_comment("TABLE", table, comment)
+        for name, definition, remark in await connection.fetch(INDEXES, oid):
+            parts[oid] += [f"{definition.replace(' ON public.', ' ON ')};\n"]
+            parts[oid] += write_comment("INDEX", name, remark)
         parts[oid] += write_rows(table, await connection.fetch(f"SELECT * FROM {table}"))  # noqa: S608
     return "\n".join([SCHEMA_HEADER, *[text for oid in sorted(parts) for text in parts[oid]]])
+
+
+def write_comment(kind: str, name: str, comment: str | None) -> Iterator[str]:
+    """The statement that gives a table or an index its comment."""
+    if comment is not None:
+        yield f"COMMENT ON {kind} {name} IS\n{comment};\n"
 
 
 def write_rows(table: str, rows: list[Any]) -> Iterator[str]:

@@ -1,25 +1,19 @@
 """Migrations: append only, each undone completely when it fails, each run once."""
 
 import asyncio
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from service.errors import DatabaseError
 from service.store.migrate import Migration, choose_pending, load_migrations
-from service.store.postgres.connection import Session
-from service.store.postgres.store import PostgresStore
 from service.store.sqlite.pool import split_statements
-from tests.store.databases import PostgresDatabase, SqliteDatabase
+from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
-from tests.support.postgres.databases import Databases
+from tests.store.processes import OPEN_A_SQLITE_STORE, start_at_once
 
 ONE, TWO, THREE = (
     Migration(number, f"{number:04}_{name}.sql", f"digest of {name}", "SELECT 1;")
@@ -32,25 +26,6 @@ WITH RECURSIVE numbers (number) AS (
 )
 SELECT number FROM numbers;
 """
-OPEN_A_STORE = """
-import asyncio, pathlib, sys
-from service.store.sqlite.store import SqliteStore
-
-async def main():
-    store = SqliteStore(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
-    await store.open()
-    await store.close()
-
-print("ready", flush=True)
-sys.stdin.read()
-asyncio.run(main())
-"""
-OPEN_A_POSTGRES_STORE = (
-    OPEN_A_STORE.replace("sqlite", "postgres")
-    .replace("SqliteStore", "PostgresStore")
-    .replace("pathlib.Path(sys.argv[1])", "sys.argv[1]")
-    .replace("sys.argv[2])", "sys.argv[2]), allows_async_commit=True")
-)
 
 
 def files(folder: Path, *names: str) -> Path:
@@ -263,32 +238,12 @@ async def test_stores_that_start_at_once_migrate_once(database: SqliteDatabase) 
 def test_processes_that_start_at_once_migrate_once(database: SqliteDatabase) -> None:
     add_slow_ones(database)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
-    command = [sys.executable, "-c", OPEN_A_STORE, str(database.path), str(database.sql)]
+    command = [sys.executable, "-c", OPEN_A_SQLITE_STORE, str(database.path), str(database.sql)]
     start_at_once(command, 6)
     assert [number for number, _ in numbers(database)] == [1, 2, 3]
 
 
-def start_at_once(command: Sequence[str], count: int) -> None:
-    """Start so many processes that wait for each other, and see each end well and say nothing."""
-    waiting, starting_gun = os.pipe()
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(
-                subprocess.Popen(
-                    command, stdin=waiting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-                )
-            )
-            for _ in range(count)
-        ]
-        outputs = [process.stdout for process in processes if process.stdout is not None]
-        assert [output.readline() for output in outputs] == [b"ready\n"] * count
-        os.close(starting_gun)
-        assert [output.read() for output in outputs] == [b""] * count
-    os.close(waiting)
-    assert [process.returncode for process in processes] == [0] * count
-
-
-def add(database: SqliteDatabase | PostgresDatabase, name: str, sql: str) -> None:
+def add(database: SqliteDatabase, name: str, sql: str) -> None:
     """Put a migration into the database's own copy of the SQL."""
     (database.sql / "migrations" / name).write_text(sql, "utf-8")
 
@@ -299,7 +254,7 @@ def add_slow_ones(database: SqliteDatabase) -> None:
         add(database, f"000{name[-1]}_{name}.sql", SLOW.replace("NAME", name))
 
 
-async def open_and_insert(database: SqliteDatabase | PostgresDatabase, message_id: str) -> None:
+async def open_and_insert(database: SqliteDatabase, message_id: str) -> None:
     async with database.opened() as store:
         await store.insert([message(message_id)])
 
@@ -312,105 +267,3 @@ def query(database: SqliteDatabase, sql: str) -> list[Any]:
 
 def numbers(database: SqliteDatabase) -> list[tuple[int, str]]:
     return query(database, "SELECT number, name FROM migrations ORDER BY number")
-
-
-# On a server
-
-
-@pytest.fixture
-def server_database(tmp_path: Path) -> Iterator[PostgresDatabase]:
-    with ExitStack() as stack:
-        yield PostgresDatabase(tmp_path, stack)
-
-
-@pytest.mark.anyio
-async def test_a_server_s_database_gets_what_is_new(server_database: PostgresDatabase) -> None:
-    await open_and_insert(server_database, "a")
-    add(server_database, "0002_note.sql", "CREATE TABLE notes (note TEXT);")
-    await open_and_insert(server_database, "b")
-    assert fetch(server_database, "SELECT count(*) FROM messages") == [(2,)]
-    assert fetch(server_database, "SELECT count(*) FROM notes") == [(0,)]
-    assert numbers_of(server_database) == [1, 2]
-
-
-@pytest.mark.anyio
-async def test_a_server_undoes_a_migration_that_fails_half_way(
-    server_database: PostgresDatabase,
-) -> None:
-    await open_and_insert(server_database, "a")
-    add(server_database, "0002_good.sql", "CREATE TABLE good (x INTEGER);")
-    add(
-        server_database,
-        "0003_bad.sql",
-        "CREATE TABLE half (x INTEGER);\nDELETE FROM messages;\nNONSENSE;",
-    )
-    with pytest.raises(DatabaseError, match=r"0003_bad\.sql failed and was undone: syntax error"):
-        await open_and_insert(server_database, "b")
-    tables = "SELECT tablename::text FROM pg_tables WHERE tablename IN ('good', 'half')"
-    assert fetch(server_database, tables) == [("good",)]
-    assert fetch(server_database, "SELECT message_id FROM messages") == [("a",)]
-    assert numbers_of(server_database) == [1, 2]
-    add(server_database, "0003_bad.sql", "CREATE TABLE half (x INTEGER);")
-    await open_and_insert(server_database, "b")
-    assert numbers_of(server_database) == [1, 2, 3]
-
-
-@pytest.mark.anyio
-async def test_a_server_s_database_that_is_not_this_version_s_is_refused(
-    server_database: PostgresDatabase,
-) -> None:
-    add(server_database, "0002_a.sql", "CREATE TABLE notes (note TEXT);")
-    await open_and_insert(server_database, "a")
-    add(server_database, "0002_a.sql", "CREATE TABLE notes (note TEXT, more TEXT);")
-    with pytest.raises(DatabaseError, match=r"0002_a\.sql is not what this database was given"):
-        await open_and_insert(server_database, "b")
-    (server_database.sql / "migrations" / "0002_a.sql").unlink()
-    with pytest.raises(DatabaseError, match=r"newer version of the service, which ran 0002_a\.sql"):
-        await open_and_insert(server_database, "b")
-    add(server_database, "0002_a.sql", "CREATE TABLE notes (note TEXT);")
-    fetch(server_database, "DELETE FROM migrations WHERE number = 1")
-    with pytest.raises(DatabaseError, match=r"0002_a\.sql without 0001_create_messages\.sql"):
-        await open_and_insert(server_database, "b")
-
-
-def test_sixteen_processes_that_start_at_once_migrate_a_server_s_database_once(
-    server_database: PostgresDatabase,
-) -> None:
-    """Two of the migrations can't run twice, and are slow enough for all to meet in them."""
-    for number in (2, 3):
-        add(
-            server_database,
-            f"000{number}_slow.sql",
-            f"CREATE TABLE slow_{number} (x INTEGER); SELECT pg_sleep(0.3);",
-        )
-    command = [sys.executable, "-c", OPEN_A_POSTGRES_STORE]
-    command += [server_database.url, str(server_database.sql)]
-    start_at_once(command, 16)
-    assert numbers_of(server_database) == [1, 2, 3]
-
-
-@pytest.mark.anyio
-async def test_instances_that_make_the_list_of_migrations_at_the_same_moment_all_get_it(
-    server_database: PostgresDatabase,
-) -> None:
-    """Who comes second is told so in one of three ways, the rarest once in 40 times."""
-    url = server_database.url
-    store = PostgresStore(url, server_database.sql, allows_async_commit=True)
-    connections = [await asyncpg.connect(url) for _ in range(8)]
-    sessions = [Session(connection, is_pooled=False) for connection in connections]
-    for _ in range(60):
-        await asyncio.gather(*map(store._create_migrations, sessions))
-        (row,) = await connections[0].fetch("SELECT number FROM migrations")
-        assert row["number"] == 0
-        await connections[0].execute("DROP TABLE migrations")
-    for connection in connections:
-        await connection.close()
-
-
-def fetch(database: PostgresDatabase, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in Databases(database.url).admin(sql)]
-
-
-def numbers_of(database: PostgresDatabase) -> list[int]:
-    rows = fetch(database, "SELECT number FROM migrations WHERE number > 0 ORDER BY number")
-    return [number for (number,) in rows]

@@ -104,7 +104,7 @@ def test_a_plan_stays_as_it_is_on_a_full_database(
 @pytest.mark.parametrize("side", ["from", "to", "ts"])
 def test_a_page_comes_out_of_its_index_in_order(described_postgres: Described, side: str) -> None:
     plan = plan_of(described_postgres, f"page_by_{side}")
-    assert f"Index Scan using by_{side} on messages" in plan
+    assert f"Index Scan using messages_by_{side} on messages" in plan
     assert "Sort" not in plan
 
 
@@ -113,14 +113,14 @@ def test_what_is_between_two_numbers_is_found_in_an_index_alone(
     described_postgres: Described, name: str
 ) -> None:
     plan = plan_of(described_postgres, name)
-    assert "Index Only Scan using by_from on messages" in plan
+    assert "Index Only Scan using messages_by_from on messages" in plan
     assert "Sort" not in plan
 
 
 @pytest.mark.parametrize("name", ["page_by_text", "count_by_text"])
 def test_a_text_is_found_by_its_parts(described_postgres: Described, name: str) -> None:
     plan = plan_of(described_postgres, name)
-    assert "Bitmap Index Scan on by_text" in plan
+    assert "Bitmap Index Scan on texts_by_trigram" in plan
     assert "Seq Scan on texts" not in plan
     assert "Seq Scan on messages" not in plan
 
@@ -132,12 +132,12 @@ def plan_of(described: Described, name: str) -> str:
 def test_the_schema_file_of_postgres_builds_the_same_database(
     described_postgres: Described, tmp_path: Path
 ) -> None:
-    """It is put in the place of the migrations, and described again."""
+    """It replaces the migrations, and the database is described again."""
     folder = tmp_path / "postgres"
     shutil.copytree(sql_folder("postgres"), folder)
-    (folder / "migrations" / "0001_create_messages.sql").write_text(
-        (folder / "schema.sql").read_text("utf-8"), "utf-8"
-    )
+    for migration in (folder / "migrations").iterdir():
+        migration.unlink()
+    shutil.copy(folder / "schema.sql", folder / "migrations" / "0001_schema.sql")
     (folder / "search.sql").write_text("SELECT 1;", "utf-8")
     rewritten = folder / "queries" / "create_migrations.sql"
     rewritten.write_text("SELECT 1;", "utf-8")

@@ -135,7 +135,7 @@ async def test_notes_do_not_pile_up_without_the_index(database: LateTrigrams) ->
         for number in range(5):
             await insert(store, str(number))
         await store.index_all()
-        assert await store._writers.run(5, store._indexer._measure_tail) == {
-            "uncounted_count": 0,
-            "unsearched_count": 0,
+        assert await store._writers.run(5, store._indexer._read_pending) == {
+            "pending_counts": 0,
+            "pending_texts": 0,
         }

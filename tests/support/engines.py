@@ -151,7 +151,7 @@ LACKS = (
         r"\bTRUNCATE\b",
         "CockroachDB",
         f"{_COCKROACH}truncate",
-        "TRUNCATE uncounted",
+        "TRUNCATE pending_counts",
     ),
     Lack(
         "domains and range types",

@@ -73,13 +73,13 @@ class Indexer:
 
     async def index_all(self) -> None:
         """Return when what is stored by now is in the counts and in the index."""
-        for take, note in ((self._count, "uncounted_count"), (self._index, "unsearched_count")):
-            left = (await self._run(self._measure_tail))[note]
+        for take, note in ((self._count, "pending_counts"), (self._index, "pending_texts")):
+            left = (await self._run(self._read_pending))[note]
             while left > 0:
                 taken = (await self._run(take)).messages
                 if not taken:  # another instance has the rest in hand
                     await asyncio.sleep(LOOK_SECONDS)
-                    taken = left - min(left, (await self._run(self._measure_tail))[note])
+                    taken = left - min(left, (await self._run(self._read_pending))[note])
                 left -= taken
 
     async def close(self) -> None:
@@ -111,7 +111,7 @@ class Indexer:
         counts take them, and then the index would wait for ever.
         """
         counted, indexed = await self._run(self._count), await self._run(self._index)
-        self._messages_behind = max((await self._run(self._measure_tail)).values())
+        self._messages_behind = max((await self._run(self._read_pending)).values())
         if time.monotonic() - self._measured_at > SIZE_SECONDS:
             self._measured_at = time.monotonic()
             with suppress(StoreError):  # not every relative of PostgreSQL can say
@@ -130,14 +130,16 @@ class Indexer:
         async with session.transaction():
             if not await session.fetch(self._queries.lock_totals):
                 return Taken(0, 0)
-            rows = await session.fetch(self._queries.count_batches, {"limit": BATCHES_A_COUNT})
+            limit = {"limit": BATCHES_A_COUNT}
+            rows = await session.fetch(self._queries.apply_pending_counts, limit)
         return Taken(*rows[0]) if rows else Taken(0, 0)
 
     async def _index(self, session: Session) -> Taken:
         """Take the texts of some batches into the index of texts."""
         if not self.has_texts:
             return await self._discard(session)
-        rows = await session.fetch(self._queries.index_texts, {"limit": BATCHES_AN_INDEXING})
+        limit = {"limit": BATCHES_AN_INDEXING}
+        rows = await session.fetch(self._queries.apply_pending_texts, limit)
         return Taken(*rows[0])
 
     async def _discard(self, session: Session) -> Taken:
@@ -145,12 +147,12 @@ class Indexer:
         async with session.transaction():
             if not await session.fetch(self._queries.lock_totals):
                 return Taken(0, 0)
-            (row,) = await session.fetch(self._queries.discard_unsearched)
+            (row,) = await session.fetch(self._queries.discard_pending_texts)
         self.has_texts, *taken = row
         return Taken(*taken)
 
-    async def _measure_tail(self, session: Session) -> dict[str, int]:
-        (row,) = await session.fetch(self._queries.measure_tail)
+    async def _read_pending(self, session: Session) -> dict[str, int]:
+        (row,) = await session.fetch(self._queries.read_pending)
         return dict(row)
 
     async def _measure_size(self, session: Session) -> int:

@@ -116,11 +116,11 @@ class Reads:
         if await self._few() < FEW_MESSAGES:
             return False
         limit = FEW_MESSAGES
-        while (side := await self._up_to(limit, "estimate_side")) > limit:
+        while (side := await self._up_to(limit, "estimate_filter")) > limit:
             limit = 10 * side
             having_text = await self._up_to(limit, "estimate_text")
             if having_text <= limit:
-                return having_text < await self._up_to(having_text, "estimate_side")
+                return having_text < await self._up_to(having_text, "estimate_filter")
         return False
 
     async def _is_scan_shorter(self) -> bool:

@@ -1,12 +1,9 @@
--- How many messages one sender has in a range, or with a text, one by one.
---
--- Parameters: :from_msisdn
---             :since, :until   since <= ts < until
---             :q            part of the text, folded; '' for any
--- Rows:       one: message_count
--- Index:      by_from
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks; it takes
---             :to_msisdn here, too
+-- Counts the messages of one sender in a range, or with a text.
+-- Parameters: :from_msisdn; :since, :until (since <= ts < until); :q (part of the folded text, or
+--             '')
+-- Rows: one: message_count
+-- Index: messages_by_from
+-- Differs: SQLite reads unindexed messages apart, and has no count_by_pair
 SELECT count(*) AS message_count
 FROM messages
 WHERE from_msisdn = :from_msisdn

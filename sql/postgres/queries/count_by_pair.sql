@@ -1,10 +1,8 @@
--- How many messages one sender sent to one recipient, in a range, or with a text, one by one.
---
--- Parameters: :from_msisdn, :to_msisdn
---             :since, :until   since <= ts < until
---             :q            part of the text, folded; '' for any
--- Rows:       one: message_count
--- Index:      by_from, or that of recipients: the planner knows which number has fewer
+-- Counts the messages of one sender to one recipient, in a range or with a text.
+-- Parameters: :from_msisdn, :to_msisdn; :since, :until (since <= ts < until);
+--             :q (part of the folded text, or '')
+-- Rows: one: message_count
+-- Index: messages_by_from, or that of recipients: the planner knows which number has fewer messages
 SELECT count(*) AS message_count
 FROM messages
 WHERE from_msisdn = :from_msisdn

@@ -1,13 +1,9 @@
--- How many messages have a text that no index serves: all are read, in the order they lie in.
---
--- Parameters: :q            part of the text, folded
---             :from_msisdn, :to_msisdn   NULL for any
---             :since, :until   since <= ts < until
--- Rows:       one: message_count
--- Index:      none
--- Scan:       one message after the other is read many times as fast as each by its place in an
---             index; so that is what it takes where most would have to be looked at
--- Differs:    SQLite counts piece by piece, so that no read keeps its log from being moved for long
+-- Counts the messages with a text, when no index serves it.
+-- Parameters: :q (part of the folded text); :from_msisdn, :to_msisdn (NULL for any);
+--             :since, :until (since <= ts < until)
+-- Rows: one: message_count
+-- Scan: reading all messages in sequence is faster than reading most of them by an index
+-- Differs: SQLite counts in chunks, because a long read keeps the WAL from being reset
 SELECT count(*) AS message_count
 FROM messages
 WHERE strpos(coalesce(text_folded, text), :q) > 0

@@ -1,12 +1,8 @@
--- How many messages one recipient has in a range, or with a text, one by one.
---
--- Parameters: :to_msisdn
---             :since, :until   since <= ts < until
---             :q            part of the text, folded; '' for any
--- Rows:       one: message_count
--- Index:      by_to
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks; it takes
---             :from_msisdn here, too
+-- Counts the messages of one recipient in a range, or with a text.
+-- Parameters: :to_msisdn; :since, :until (since <= ts < until); :q (part of the folded text, or '')
+-- Rows: one: message_count
+-- Index: messages_by_to
+-- Differs: SQLite reads unindexed messages apart, and has no count_by_pair
 SELECT count(*) AS message_count
 FROM messages
 WHERE to_msisdn = :to_msisdn

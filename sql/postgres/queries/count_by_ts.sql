@@ -1,10 +1,8 @@
--- How many messages there are in a range, or with a text, one by one.
---
--- Parameters: :since, :until   since <= ts < until
---             :q            part of the text, folded; '' for any
--- Rows:       one: message_count
--- Index:      by_ts
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks
+-- Counts the messages in a range, or with a text.
+-- Parameters: :since, :until (since <= ts < until); :q (part of the folded text, or '')
+-- Rows: one: message_count
+-- Index: messages_by_ts
+-- Differs: SQLite reads unindexed messages apart
 SELECT count(*) AS message_count
 FROM messages
 WHERE ts >= :since

@@ -1,7 +1,6 @@
--- The list of migrations that this database has had; made before the first of them runs.
---
+-- Creates the list of the migrations that this database has had.
 -- Parameters: none
--- Rows:       none
+-- Rows: none
 CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,

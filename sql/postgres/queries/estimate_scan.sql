@@ -1,10 +1,7 @@
--- Whether few messages have a text that no index serves: how many, counted no further than :limit.
---
--- Parameters: :q            part of the text, folded
---             :limit
--- Rows:       one: message_count
--- Index:      none
--- Scan:       until :limit are found, and so to the end only where few have it
+-- Counts the messages with a text, up to a limit, when no index serves the text.
+-- Parameters: :q (part of the folded text); :limit
+-- Rows: one: message_count
+-- Scan: it ends at :limit, and reads all messages only when few have the text
 SELECT count(*) AS message_count
 FROM (
     SELECT 1

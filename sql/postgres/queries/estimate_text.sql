@@ -1,11 +1,8 @@
--- Whether few messages have a text: how many in the index of texts have its parts, counted no further
--- than :limit.
---
--- Parameters: :q            part of the text, folded, of 3 characters or more
---             :limit
--- Rows:       one: message_count
--- Index:      by_text, or none where the planner expects to find :limit of them soon without
--- Differs:    SQLite takes the parts as a parameter
+-- Counts the candidates that the index of texts has for a text, up to a limit.
+-- Parameters: :q (part of the folded text, 3 characters or more); :limit
+-- Rows: one: message_count
+-- Index: texts_by_trigram; for a small :limit the planner may read texts in sequence
+-- Differs: SQLite searches for the parts of the text
 SELECT count(*) AS message_count
 FROM (
     SELECT 1

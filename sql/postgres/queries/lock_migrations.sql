@@ -1,9 +1,7 @@
--- Waits until nobody else migrates this database, and keeps all others waiting to the end of the
--- transaction.
---
+-- Waits until no other instance migrates this database, and locks it until the transaction ends.
 -- Parameters: none
--- Rows:       one: number
--- Index:      the primary key of migrations
+-- Rows: one: number
+-- Index: the primary key of migrations
 SELECT number
 FROM migrations
 WHERE number = 0

@@ -1,9 +1,8 @@
--- Makes sure that nobody else adds to the counts, discards notes or makes the index of texts, to the
--- end of the transaction; no row where somebody does.
---
+-- Locks the counts until the transaction ends. Its holder may add to the counts, discard pending
+-- texts or make the index of texts.
 -- Parameters: none
--- Rows:       one, or none: id
--- Index:      the primary key of totals, which has one row
+-- Rows: one, or none when another transaction has the lock: id
+-- Index: the primary key of totals
 SELECT id
 FROM totals
 WHERE id = 1

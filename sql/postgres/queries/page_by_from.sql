@@ -1,15 +1,9 @@
--- A page of one sender's messages, in their order.
---
--- Parameters: :from_msisdn
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this
---             :q            part of the text, folded; '' for any
---             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      by_from
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks; it takes
---             :to_msisdn here, too
+-- Reads a page of one sender's messages.
+-- Parameters: :from_msisdn; :after_ts, :after_message_id (the page begins after this position);
+--             :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: messages_by_from
+-- Differs: SQLite reads unindexed messages apart, and has no page_by_pair
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE from_msisdn = :from_msisdn

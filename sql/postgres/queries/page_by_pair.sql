@@ -1,15 +1,10 @@
--- A page of what one sender sent to one recipient, in their order. All that is between the two numbers
--- is found in an index alone; only the messages of the page are read.
---
--- Parameters: :from_msisdn, :to_msisdn
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this
---             :q            part of the text, folded; '' for any
---             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      by_from, or that of recipients: the planner knows which number has fewer; the primary key
---             of messages for the page
+-- Reads a page of the messages of one sender to one recipient. An index alone finds them, and only
+-- the messages of the page are read.
+-- Parameters: :from_msisdn, :to_msisdn; :after_ts, :after_message_id (the page begins after this
+--             position); :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: messages_by_from, or that of recipients: the planner knows which number has fewer
+--        messages; the primary key of messages for the page
 WITH page AS (
     SELECT message_id, ts
     FROM messages

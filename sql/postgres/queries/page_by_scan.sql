@@ -1,16 +1,9 @@
--- A page of the messages with a text that no index serves: all messages are read, in the order they
--- lie in, and what has it is sorted. For a text that few have.
---
--- Parameters: :q            part of the text, folded
---             :from_msisdn, :to_msisdn   NULL for any
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this
---             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      none
--- Scan:       one message after the other is read many times as fast as each by its place in an
---             index; so that is what it takes where most would have to be looked at
+-- Reads a page of the messages with a text that few have, when no index serves the text.
+-- Parameters: :q (part of the folded text); :from_msisdn, :to_msisdn (NULL for any);
+--             :after_ts, :after_message_id (the page begins after this position);
+--             :until (ts < until); :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Scan: reading all messages in sequence is faster than reading most of them by an index
 WITH found AS MATERIALIZED (
     SELECT message_id, from_msisdn, to_msisdn, ts, text
     FROM messages

@@ -1,20 +1,13 @@
--- A page of the messages with a text, found by its parts of three characters, and how many messages
--- have it. All that have the parts are read, looked at again and sorted: for a text that few have.
--- It gives up, and reads none of them, where more have it than :candidates_max, or :few_messages.
---
--- Parameters: :q            part of the text, folded, of 3 characters or more
---             :few_messages     the same each time: for a few the planner may take another way
---             :candidates_max   up to :few_messages
---             :from_msisdn, :to_msisdn   NULL for any
---             :since, :until   since <= ts < until
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :limit, :offset
--- Rows:       message_count (NULL where it gave up), message_id, from_msisdn, to_msisdn, ts, text;
---             ordered by (ts, message_id); where the page is empty, one whose message_id is NULL
--- Index:      by_text; the primary key of messages for the texts and what is not in by_text yet
--- Differs:    SQLite takes the parts as a parameter, and its tail begins at a place; its planner needs no
---             limit that is the same each time
+-- Reads a page of the messages with a text, and counts them: the index finds candidates, each text
+-- is checked, and all are sorted. It gives up when there are more than :candidates_max candidates.
+-- Parameters: :q (part of the folded text, 3 characters or more); :candidates_max (up to
+--             :few_messages); :few_messages (always the same number: a smaller limit may change the
+--             plan); :from_msisdn, :to_msisdn (NULL for any); :since, :until (since <= ts < until);
+--             :after_ts, :after_message_id (the page begins after this position); :limit, :offset
+-- Rows: message_count (NULL when it gave up), message_id, from_msisdn, to_msisdn, ts, text; ordered
+--       by (ts, message_id); for an empty page one row whose message_id is NULL
+-- Index: texts_by_trigram; the primary key of messages
+-- Differs: SQLite searches for the parts of the text, and its plan does not depend on a limit
 WITH candidates AS MATERIALIZED (
     SELECT message_id
     FROM texts
@@ -30,8 +23,8 @@ found AS MATERIALIZED (
     FROM (
         SELECT message_id FROM candidates
         UNION ALL
-        SELECT tail.message_id
-        FROM unsearched, unnest(message_ids) AS tail (message_id)
+        SELECT pending.message_id
+        FROM pending_texts, unnest(message_ids) AS pending (message_id)
     ) AS candidate JOIN messages USING (message_id)
     WHERE (SELECT is_small FROM size)
         AND strpos(coalesce(text_folded, text), :q) > 0

@@ -1,15 +1,9 @@
--- A page of one recipient's messages, in their order.
---
--- Parameters: :to_msisdn
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this
---             :q            part of the text, folded; '' for any
---             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      by_to
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks; it takes
---             :from_msisdn here, too
+-- Reads a page of one recipient's messages.
+-- Parameters: :to_msisdn; :after_ts, :after_message_id (the page begins after this position);
+--             :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: messages_by_to
+-- Differs: SQLite reads unindexed messages apart, and has no page_by_pair
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE to_msisdn = :to_msisdn

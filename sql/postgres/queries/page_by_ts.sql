@@ -1,13 +1,9 @@
--- A page of all messages, in their order.
---
--- Parameters: :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this
---             :q            part of the text, folded; '' for any
---             :limit, :offset
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      by_ts
--- Differs:    SQLite has an index beside the messages, and a tail that it lacks
+-- Reads a page of all messages.
+-- Parameters: :after_ts, :after_message_id (the page begins after this position); :until (ts <
+--             until); :q (part of the folded text, or ''); :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: messages_by_ts
+-- Differs: SQLite reads unindexed messages apart
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))

@@ -1,9 +1,8 @@
--- Who answers this connection, and whether what it commits is on stable storage.
---
+-- Reads what the service must know of a connection.
 -- Parameters: none
--- Rows:       one: synchronous_commit, fsync (NULL where the server has no such setting), is_writable,
---             backend_pid (another than the connection was given where a pooler stands between)
--- Differs:    each database has other settings that durability hangs on
+-- Rows: one: synchronous_commit, fsync (NULL on a server without the setting), is_writable,
+--       backend_pid (behind a pooler not the process that accepted the connection)
+-- Differs: other settings make a commit durable
 SELECT
     current_setting('synchronous_commit', true) AS synchronous_commit,
     current_setting('fsync', true) AS fsync,

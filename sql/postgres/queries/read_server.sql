@@ -1,8 +1,7 @@
--- What the server is, what its texts are encoded in, and whether it can index parts of them.
---
+-- Reads what the service must know of the server and the database.
 -- Parameters: none
--- Rows:       one: version, encoding (of the database; NULL where the server does not say),
---             has_trigrams, has_texts (whether search.sql has been run here)
+-- Rows: one: version, encoding (of the database; NULL when the server does not say), has_trigrams
+--       (whether pg_trgm is available), has_texts (whether search.sql has run here)
 SELECT
     version() AS version,
     current_setting('server_encoding', true) AS encoding,

@@ -1,5 +1,4 @@
--- How large the database is, its indexes included.
---
+-- Reads the size of the database with its indexes.
 -- Parameters: none
--- Rows:       one: database_bytes
+-- Rows: one: database_bytes
 SELECT pg_database_size(current_database()) AS database_bytes;

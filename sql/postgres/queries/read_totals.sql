@@ -1,47 +1,42 @@
--- The totals of all messages, and the ten senders with most of them: the kept counts, and the batches
--- that they lack. Of the senders without an uncounted message it looks at the ten first, and at all of
--- those with one.
---
+-- Reads the totals of all messages and the ten senders with most of them: counts and pending
+-- batches.
 -- Parameters: none
--- Rows:       message_count, sender_count, first_ts, last_ts (NULL while there are no messages),
---             from_msisdn, sent_count (NULL while there are none); a row a sender, by sent_count, most
---             first, then by number
--- Index:      the primary key of totals, which has one row; senders_by_message_count, in its order; the
---             primary key of senders for those with an uncounted message
--- Differs:    SQLite asks for the senders on their own (top_senders): no way to a server and back, and
---             its tail begins at a place; here it is the batches in uncounted
-WITH tail AS MATERIALIZED (
+-- Rows: message_count, sender_count, first_ts, last_ts (NULL without messages), from_msisdn,
+--       sent_count (NULL without messages); a row for each sender, by sent_count, most first
+-- Index: the primary keys of totals and senders; senders_by_message_count, in its order
+-- Differs: SQLite reads the senders by top_senders; here that would be another round trip
+WITH pending AS MATERIALIZED (
     SELECT one.from_msisdn COLLATE "C" AS from_msisdn, count(*) AS sent_count
-    FROM uncounted, unnest(from_msisdns) AS one (from_msisdn)
+    FROM pending_counts, unnest(from_msisdns) AS one (from_msisdn)
     GROUP BY one.from_msisdn COLLATE "C"
 ),
-tail_senders AS MATERIALIZED (
+pending_senders AS MATERIALIZED (
     SELECT
-        tail.from_msisdn,
-        tail.sent_count + coalesce(senders.message_count, 0) AS sent_count,
+        pending.from_msisdn,
+        pending.sent_count + coalesce(senders.message_count, 0) AS sent_count,
         senders.from_msisdn IS NULL AS is_new
-    FROM tail LEFT JOIN senders USING (from_msisdn)
+    FROM pending LEFT JOIN senders USING (from_msisdn)
 ),
-top AS (
+other_senders AS (
     SELECT from_msisdn, message_count AS sent_count
     FROM senders
-    WHERE from_msisdn NOT IN (SELECT from_msisdn FROM tail)
+    WHERE from_msisdn NOT IN (SELECT from_msisdn FROM pending)
     ORDER BY message_count DESC, from_msisdn
     LIMIT 10
 ),
 top_senders AS (
-    SELECT from_msisdn, sent_count FROM top
+    SELECT from_msisdn, sent_count FROM other_senders
     UNION ALL
-    SELECT from_msisdn, sent_count FROM tail_senders
+    SELECT from_msisdn, sent_count FROM pending_senders
     ORDER BY sent_count DESC, from_msisdn
     LIMIT 10
 )
 SELECT
-    message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM uncounted), 0)
+    message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM pending_counts), 0)
         AS message_count,
-    sender_count + (SELECT count(*) FROM tail_senders WHERE is_new) AS sender_count,
-    least(first_ts, (SELECT min(first_ts) FROM uncounted)) AS first_ts,
-    greatest(last_ts, (SELECT max(last_ts) FROM uncounted)) AS last_ts,
+    sender_count + (SELECT count(*) FROM pending_senders WHERE is_new) AS sender_count,
+    least(first_ts, (SELECT min(first_ts) FROM pending_counts)) AS first_ts,
+    greatest(last_ts, (SELECT max(last_ts) FROM pending_counts)) AS last_ts,
     from_msisdn,
     sent_count
 FROM totals LEFT JOIN top_senders ON TRUE

@@ -1,7 +1,6 @@
--- Notes a migration, in the transaction that carried it out.
---
+-- Records a migration, in the transaction that ran it.
 -- Parameters: :number, :name, :digest
--- Rows:       none
--- Differs:    here the time is the server's
+-- Rows: none
+-- Differs: the time is the server's
 INSERT INTO migrations (number, name, digest, applied_at)
 VALUES (:number, :name, :digest, now());

@@ -1,11 +1,10 @@
--- How many messages there are in all: the kept count, and the batches that it lacks.
---
+-- Reads how many messages there are: the kept count and the pending batches.
 -- Parameters: none
--- Rows:       one: message_count
--- Index:      the primary key of totals, which has one row
--- Differs:    SQLite's tail begins at a place; here it is the batches in uncounted
+-- Rows: one: message_count
+-- Index: the primary key of totals
+-- Differs: SQLite reads unindexed messages apart
 SELECT
-    message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM uncounted), 0)
+    message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM pending_counts), 0)
         AS message_count
 FROM totals
 WHERE id = 1;

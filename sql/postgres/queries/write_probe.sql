@@ -1,8 +1,7 @@
--- A real write, durable like any other: the readiness probe.
---
+-- Writes durably, for the readiness probe.
 -- Parameters: none
--- Rows:       none
--- Index:      the primary key of probe, which has one row
--- Differs:    here the time is the server's
+-- Rows: none
+-- Index: the primary key of probe
+-- Differs: the time is the server's
 INSERT INTO probe (id, written_at) VALUES (1, now())
 ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at;

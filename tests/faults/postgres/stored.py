@@ -5,34 +5,34 @@ from contextlib import contextmanager
 
 from tests.support.postgres.databases import Databases, connected
 
-UNCOUNTED = "SELECT coalesce(sum(message_count), 0) FROM uncounted"
-UNINDEXED = "SELECT coalesce(sum(message_count), 0) FROM unsearched"
+UNCOUNTED = "SELECT coalesce(sum(message_count), 0) FROM pending_counts"
+UNINDEXED = "SELECT coalesce(sum(message_count), 0) FROM pending_texts"
 
 EMPTY = {
     "counts of senders that are not those of the messages": (
         "(SELECT from_msisdn, sum(message_count) FROM ("
         "   SELECT from_msisdn, message_count FROM senders"
-        "   UNION ALL SELECT unnest(from_msisdns), 1 FROM uncounted) AS noted GROUP BY 1)"
+        "   UNION ALL SELECT unnest(from_msisdns), 1 FROM pending_counts) AS noted GROUP BY 1)"
         " EXCEPT (SELECT from_msisdn, count(*) FROM messages GROUP BY 1)"
     ),
     "counts of recipients that are not those of the messages": (
         "(SELECT to_msisdn, sum(message_count) FROM ("
         "   SELECT to_msisdn, message_count FROM recipients"
-        "   UNION ALL SELECT unnest(to_msisdns), 1 FROM uncounted) AS noted GROUP BY 1)"
+        "   UNION ALL SELECT unnest(to_msisdns), 1 FROM pending_counts) AS noted GROUP BY 1)"
         " EXCEPT (SELECT to_msisdn, count(*) FROM messages GROUP BY 1)"
     ),
     "a total that is not that of the messages": (
         "SELECT sum(message_count) FROM ("
         "   SELECT message_count FROM totals"
-        "   UNION ALL SELECT message_count FROM uncounted) AS noted"
+        "   UNION ALL SELECT message_count FROM pending_counts) AS noted"
         " EXCEPT SELECT count(*) FROM messages"
     ),
     "messages whose text no search finds": (
         "SELECT message_id FROM messages WHERE text IS NOT NULL"
-        " EXCEPT (SELECT message_id FROM texts UNION SELECT unnest(message_ids) FROM unsearched)"
+        " EXCEPT (SELECT message_id FROM texts UNION SELECT unnest(message_ids) FROM pending_texts)"
     ),
     "texts and notes of no message": (
-        "(SELECT message_id FROM texts UNION SELECT unnest(message_ids) FROM unsearched)"
+        "(SELECT message_id FROM texts UNION SELECT unnest(message_ids) FROM pending_texts)"
         " EXCEPT SELECT message_id FROM messages"
     ),
     "texts that are not those of their messages": (
@@ -40,7 +40,7 @@ EMPTY = {
         " WHERE texts.text_folded IS DISTINCT FROM coalesce(messages.text_folded, messages.text)"
     ),
     "texts that are both in the index and noted as missing there": (
-        "SELECT message_id FROM texts INTERSECT SELECT unnest(message_ids) FROM unsearched"
+        "SELECT message_id FROM texts INTERSECT SELECT unnest(message_ids) FROM pending_texts"
     ),
 }
 """What must not be there at any time, and the SQL that would find it."""
