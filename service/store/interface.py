@@ -25,6 +25,10 @@ class DiskFailed(StoreError):
     USENIX ATC 2020)."""
 
 
+class DatabaseLocked(StoreError):
+    """Another program holds the lock; it is worth trying again."""
+
+
 class QueryTimeout(StoreError):
     """A read was stopped because it took too long; nothing is wrong with the database."""
 

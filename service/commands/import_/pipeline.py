@@ -12,7 +12,7 @@ from service.commands.import_.pace import PAUSE_SECONDS, Pace
 from service.commands.import_.report import Screen, Tally
 from service.commands.import_.sources import Valve
 from service.errors import DatabaseError
-from service.store.interface import Outcome, Store, StoreError
+from service.store.interface import DatabaseLocked, Outcome, Store, StoreError
 
 T = TypeVar("T")
 
@@ -121,4 +121,5 @@ class Pipeline:
 
 
 def _is_locked(error: Exception) -> bool:
-    return "database is locked" in str(error)
+    """A statement found the database locked, or `open` did."""
+    return isinstance(error, DatabaseLocked) or isinstance(error.__cause__, DatabaseLocked)

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import aiosqlite
 
-from service.store.interface import DiskFailed, QueryTimeout, StoreDamaged, StoreError
+from service.store.interface import (
+    DatabaseLocked,
+    DiskFailed,
+    QueryTimeout,
+    StoreDamaged,
+    StoreError,
+)
 from service.store.queries import SqliteQueries
 
 try:
@@ -26,8 +32,14 @@ driver: Any = dbapi2
 T = TypeVar("T")
 
 ROWS_A_FETCH = 64
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-"""SQLite's result codes (sqlite.org/rescode.html) for a file that is not what it should be."""
+ERRORS = {
+    sqlite3.SQLITE_IOERR: DiskFailed,
+    sqlite3.SQLITE_CORRUPT: StoreDamaged,
+    sqlite3.SQLITE_NOTADB: StoreDamaged,
+    sqlite3.SQLITE_BUSY: DatabaseLocked,
+    sqlite3.SQLITE_LOCKED: DatabaseLocked,
+}
+"""By SQLite's primary result code (sqlite.org/rescode.html); every other one is a StoreError."""
 
 INTERRUPT_AGAIN_SECONDS = 0.05
 """A statement that begins just behind an interrupt does not see it: interrupt until it is over."""
@@ -213,14 +225,10 @@ class _Interrupter:
 
 
 def store_error(error: Any) -> StoreError:
-    """What a driver's error means; the lowest byte of its code is the kind.
-
-    There is more in the others, but not every driver gives it.
-    """
+    """The StoreError of a driver's error. Only the lowest byte of the code is used: pysqlite3 gives
+    no other."""
     kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if kind == sqlite3.SQLITE_IOERR:
-        return DiskFailed(str(error))
-    return StoreDamaged(str(error)) if kind in DAMAGE else StoreError(str(error))
+    return ERRORS.get(kind, StoreError)(str(error))
 
 
 def describe_driver() -> str:

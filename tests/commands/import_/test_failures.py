@@ -132,6 +132,16 @@ class TestFailures:
         assert output.err == "import: disk full\n"
         assert stored(database) == messages(counts(output.out)["created"])
 
+    def test_a_name_that_sounds_like_a_lock_is_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("service.commands.import_.pipeline.LOCKED_SECONDS_MAX", 0.5)
+        database = tmp_path / "database is locked.db"
+        database.write_bytes(b"This is somebody's letter. " * 100)
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{database}")
+        assert main([written(tmp_path / "x", messages(1))]) == 2
+        assert one_line(capsys).endswith("file is not a database")
+
     def test_a_lock_that_is_never_released(
         self,
         tmp_path: Path,
