@@ -36,7 +36,7 @@ DURABILITY = {
     "synchronous is OFF": synchronous("OFF", 0),
     "the answer comes before the commit": [Change("service/ingest.py", INSERT, EARLY + INSERT)],
 }
-FOLDERS = [Change("service/store/folders.py", "        os.fsync(descriptor)", "        pass")]
+FOLDERS = [Change("service/store/disk.py", "        os.fsync(descriptor)", "        pass")]
 
 
 def record(library: Path, folder: Path, changes: list[Change]) -> Recording:

@@ -1,4 +1,4 @@
-"""Where an export goes: a file that is there when it is whole, or what is there already."""
+"""The output of an export: a file that appears when it is whole, or one that exists already."""
 
 import os
 import secrets
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from service.commands import compression
 from service.commands.export.arguments import STANDARD_OUTPUT
+from service.store.disk import sync_folder
 from service.telemetry.output import write_whole
 
 Write = Callable[[bytes], object]
@@ -16,15 +17,15 @@ Write = Callable[[bytes], object]
 
 @contextmanager
 def writing(output: str) -> Iterator[Write]:
-    """What writes to `output`, compressed as its suffix says.
+    """A function that writes to `output`, compressed as its suffix says. Raises OSError.
 
-    FILE is there behind the `with` block, and only if that raises nothing. Raises OSError.
+    A file appears after the `with` block, and only if the block raises nothing.
     """
     if output == STANDARD_OUTPUT:
         yield partial(write_whole, 1)
         return
     with (
-        _opened(Path(output).resolve()) as descriptor,  # of a link, what it leads to is replaced
+        _opened(Path(output).resolve()) as descriptor,  # replaces the target of a link
         open(descriptor, "wb", closefd=False) as file,
         compression.writing(file, output) as compressed,
     ):
@@ -33,7 +34,7 @@ def writing(output: str) -> Iterator[Write]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """The descriptor of a file that becomes `path` at the end; of `path`, if that is no file."""
+    """The descriptor of a new file that becomes `path` at the end; of `path` if it is no file."""
     is_replaced = path.is_file() or not path.exists()
     target = path.with_name(f".export-{secrets.token_hex(8)}.part") if is_replaced else path
     descriptor = _create(target, like=path) if is_replaced else os.open(path, os.O_WRONLY)
@@ -42,7 +43,7 @@ def _opened(path: Path) -> Iterator[int]:
         if is_replaced:
             os.fsync(descriptor)
             target.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         if is_replaced:
             target.unlink(missing_ok=True)
@@ -52,17 +53,8 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _create(path: Path, like: Path) -> int:
-    """A new file, which as few may read as the one that it will replace; its descriptor."""
+    """The descriptor of a new file, with the permissions of the file that it will replace."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     if like.exists():
         os.fchmod(descriptor, like.stat().st_mode & 0o777)
     return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a file's new name to stable storage, as its content is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

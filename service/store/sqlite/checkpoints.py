@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
-from service.store.folders import size_of
+from service.store.disk import size_of
 from service.store.interface import DiskFailed, StoreError
 from service.store.queries import SqliteQueries
 from service.store.sqlite.pool import Options, Pool, driver, store_error

@@ -12,7 +12,7 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.messages.message import Message, encode
-from service.store.folders import make_folder, size_of, sync_folder
+from service.store.disk import make_folder, size_of, sync_folder
 from service.store.interface import DiskFailed, Filter, Outcome, Position, Row, StoreError, Totals
 from service.store.migrate import Migration, choose_pending, load_migrations
 from service.store.outcomes import classify, first_of_each

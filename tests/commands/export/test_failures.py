@@ -1,9 +1,11 @@
 """`python -m service export`: an output is whole, or the old one stays."""
 
 import asyncio
+import errno
 import gzip
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,6 +79,23 @@ def test_a_full_disk_leaves_the_old_file(
     assert main(["--output", str(file)]) == 1
     assert capsys.readouterr().err == f"export: cannot write {file}: No space left on device\n"
     assert_only_the_old(tmp_path, file)
+
+
+@on_sqlite
+@pytest.mark.usefixtures("database")
+def test_a_file_system_that_cannot_sync_folders_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def sync_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", sync_files_only)
+    assert main(["--output", str(tmp_path / "all")]) == 0
+    assert parse_ndjson((tmp_path / "all").read_text("utf-8")) == SOME
 
 
 @on_sqlite
