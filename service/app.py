@@ -1,6 +1,7 @@
 """Builds the application: the one file that knows all the others."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -98,26 +99,30 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         """The ASGI lifespan: start, wait for the end, stop."""
         await receive()
+        if (trouble := await self._open_store()) is not None:
+            await send({"type": "lifespan.startup.failed", "message": trouble})
+            return
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._store.close)
+            stack.push_async_callback(self._ingest.close)
+            self._ingest.start()
+            self._warn()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open_store(self) -> str | None:
+        """Gives what prevented it."""
         self._opening = asyncio.create_task(self._store.open())
         try:
             await self._opening
         except StartError as error:
             self.start_error = error
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
+            return str(error)
         except asyncio.CancelledError:
             await self._store.close()
-            await send({"type": "lifespan.startup.failed", "message": "stopped by a signal"})
-            return
-        try:
-            self._ingest.start()
-            self._warn()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        finally:
-            await self._ingest.close()
-            await self._store.close()
-        await send({"type": "lifespan.shutdown.complete"})
+            return "stopped by a signal"
+        return None
 
     def _warn(self) -> None:
         for event, message in self._store.warnings():
