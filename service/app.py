@@ -20,7 +20,7 @@ from service.ingest import GroupCommit
 from service.settings import Settings
 from service.store.factory import make_store
 from service.telemetry.logs import Log
-from service.telemetry.metrics import Metrics
+from service.telemetry.metrics import Metrics, ReadAtScrape
 
 PATHS = (
     "/webhook",
@@ -51,11 +51,12 @@ class Application:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
+        self._store = store = make_store(settings)
         self.metrics = Metrics(PATHS)
-        self.metrics.watch_log(lambda: log.lines_dropped)
-        self._store = make_store(settings)
-        self.metrics.watch_database(lambda: self._store.engine, self._store.database_bytes)
-        self.metrics.watch_index(self._store.messages_behind)
+        self.metrics.registry.register(
+            ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)
+        )
+        self.metrics.index_lag_messages.set_function(store.messages_behind)
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         router = Router(self._routes(), redirect_slashes=False)
         self._serve = RequestObserver(router, log, self.metrics)

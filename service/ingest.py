@@ -32,7 +32,7 @@ class GroupCommit:
         self._arrived = asyncio.Event()
         self._closing = False
         self._writers: list[asyncio.Task[None]] = []
-        metrics.watch_queue(self._waiting.__len__)
+        metrics.queue_messages.set_function(self._waiting.__len__)
 
     def start(self) -> None:
         """Begin to write; needs a running event loop."""

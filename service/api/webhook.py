@@ -39,7 +39,7 @@ class Webhook:
         line.dup = not is_new
         if outcome is Outcome.CONFLICT:
             line.conflict = True
-            self._metrics.count_conflict()
+            self._metrics.webhook_conflicts.inc()
         self._count("created" if is_new else "duplicate", line)
         await send_json(send, 200, OK)
 
@@ -57,4 +57,4 @@ class Webhook:
     def _count(self, result: str | None, line: RequestLine) -> None:
         if result is not None:
             line.result = result
-            self._metrics.count_webhook(result)
+            self._metrics.webhook_requests[result].inc()

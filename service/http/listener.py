@@ -75,7 +75,7 @@ class Listener:
         """Listen; `connections` are the protocols of the open connections."""
         self._create_protocol = create_protocol
         self._connections = connections
-        self._metrics.watch_connections(connections.__len__)
+        self._metrics.connections.set_function(connections.__len__)
         self._loop = asyncio.get_running_loop()
         for listening in self._sockets:
             listening.setblocking(False)
@@ -145,6 +145,7 @@ class Refusals:
         self._metrics = metrics
         self._log = log
         self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._refused = 0
         self._reported_at = float("-inf")
 
     def refuse(self, accepted: socket.socket) -> None:
@@ -153,7 +154,9 @@ class Refusals:
         The system resets a connection that is closed with unread bytes. A reset can take the answer
         from the client.
         """
-        self._report(self._metrics.count_refused_connection())
+        self._metrics.connections_refused.inc()
+        self._refused += 1
+        self._report(self._refused)
         if not _has_begun(accepted) and len(self._waiting) < REFUSALS_MAX:
             loop = asyncio.get_running_loop()
             loop.add_reader(accepted, self._end, accepted)

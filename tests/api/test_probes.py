@@ -170,7 +170,7 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
     shown = {
         family.name: (family.type, {label for sample in family.samples for label in sample.labels})
         for family in families
-        if not family.name.startswith("process_")
+        if not family.name.startswith(("process_", "python_"))
     }
     assert shown == {
         "http_requests": ("counter", {"method", "path", "status"}),
@@ -314,6 +314,19 @@ async def test_the_database_of_a_server_is_measured(service: Service) -> None:
         await asyncio.sleep(0.01)
 
 
+@on_sqlite
+async def test_the_interpreter_is_shown(service: Service) -> None:
+    assert any(name.startswith("python_info{") for name in await service.metrics())
+
+
+@on_sqlite
+@pytest.mark.skipif(not Path("/proc").exists(), reason="a process is measured in /proc")
+async def test_the_process_is_measured(service: Service) -> None:
+    metrics = await service.metrics()
+    assert metrics["process_resident_memory_bytes"] > 1_000_000
+    assert metrics["process_cpu_seconds_total"] > 0
+
+
 ENGINES = {"sqlite": "sqlite 3.", "postgres": "postgresql "}
 
 
@@ -365,10 +378,8 @@ def test_a_status_that_nobody_knows_is_counted_as_other() -> None:
     metrics = Metrics(("/webhook",))
     for status in (0, 299, 599):
         metrics.observe_request("POST", "/webhook", status, 0.1)
-    (family,) = [family for family in metrics.collect() if family.name == "http_requests"]
-    (sample,) = family.samples
-    assert sample.labels == {"method": "POST", "path": "/webhook", "status": "other"}
-    assert sample.value == 3
+    labels = {"method": "POST", "path": "/webhook", "status": "other"}
+    assert metrics.registry.get_sample_value("http_requests_total", labels) == 3
 
 
 async def test_no_label_holds_what_a_client_sent(service: Service) -> None:

@@ -181,7 +181,7 @@ async def test_the_metrics_are_those_that_are_exposed(tmp_path: Path) -> None:
     families = [
         family
         for family in text_string_to_metric_families(text)
-        if not family.name.startswith("process_")
+        if not family.name.startswith(("process_", "python_"))
     ]
     suffixes = {"counter": "_total"}
     exposed = {family.name + suffixes.get(family.type, ""): family for family in families}
