@@ -63,7 +63,7 @@ format: venv
 sql *ARGS: venv
     @{{ python }} -m tests.sql_workbench "$@"
 
-# Measure against the ceiling, against others and by size: quick, full, ceiling, postgres (needs wrk)
+# Measure against the ceiling, others, another checkout (compare) and by size (just bench --help; needs wrk)
 bench *ARGS: bench-packages
     @{{ python }} -m tests.bench "$@"
 

@@ -1,9 +1,8 @@
-"""One connection, kept open, and no more work of its own than reading an answer takes."""
+"""One connection, kept open, that does no more work of its own than reading an answer takes."""
 
 import json
 import socket
 import time
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 TIMEOUT_SECONDS = 120
@@ -31,43 +30,27 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     def get(self, path: str) -> Answer:
-        """GET `path`; raises OSError where there is no whole answer."""
+        """GET `path`; raises OSError if the answer is not whole."""
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
         began = time.perf_counter()
         self._socket.sendall(request)
-        head, _, body = self._receive_until_head().partition(b"\r\n\r\n")
-        length = _content_length(head)
-        parts, missing = [body], length - len(body)
-        while missing > 0:
-            parts.append(self._receive())
-            missing -= len(parts[-1])
-        seconds = time.perf_counter() - began
-        return Answer(int(head[9:12]), b"".join(parts), seconds)
-
-    def _receive_until_head(self) -> bytes:
         received = self._receive()
         while b"\r\n\r\n" not in received:
             received += self._receive()
-        return received
+        head, _, body = received.partition(b"\r\n\r\n")
+        missing = int(head.lower().partition(b"\r\ncontent-length:")[2].split(b"\r\n")[0])
+        parts, missing = [body], missing - len(body)
+        while missing > 0:
+            parts.append(self._receive())
+            missing -= len(parts[-1])
+        return Answer(int(head[9:12]), b"".join(parts), time.perf_counter() - began)
 
     def _receive(self) -> bytes:
         received = self._socket.recv(RECEIVE_BYTES)
         if not received:
             raise ConnectionResetError("the server closed the connection")
         return received
-
-
-def _content_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.split(b":")[1])
-    raise ValueError("the answer has no Content-Length")

@@ -1,17 +1,16 @@
-"""Messages as a large user has them, the same ones at every run.
+"""Messages as a large user has them, the same ones in every run.
 
-100,000 senders, of whom a few send most (Zipf); 1,000 recipients, likewise; texts of 5 to 40 words
-out of 50,000 in several scripts, of which a few are frequent and most are rare.
+100,000 senders and 1,000 recipients by Zipf's law. Texts have 5 to 40 words out of 50,000 in
+several scripts. A few words are frequent, most are rare.
 """
 
+import json
 import random
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-
-from service.messages.instants import parse_instant
-from service.messages.message import Message
-from service.messages.text import fold
+from typing import NamedTuple
 
 SENDERS = 100_000
 RECIPIENTS = 1_000
@@ -19,11 +18,11 @@ WORDS = 50_000
 WORDS_MIN, WORDS_MAX = 5, 40
 CHUNK_MESSAGES = 10_000
 
-BEGIN = parse_instant("2025-01-01T00:00:00Z")
-END = parse_instant("2026-01-01T00:00:00Z")
+BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
+END = datetime(2026, 1, 1, tzinfo=UTC)
 """Later than the last of ten million messages from BEGIN."""
 
-MICROSECONDS_APART = 3_000_000
+APART = timedelta(seconds=3)
 JITTER_MICROSECONDS = 60_000_000
 """Messages come about in the order of their `ts`, up to a minute late."""
 
@@ -38,30 +37,54 @@ SCRIPTS = (
 )
 
 
-def messages(count: int, seed: int = 1, begin: int = BEGIN) -> Iterator[list[Message]]:
-    """`count` messages in chunks, from the instant `begin` on.
+class Message(NamedTuple):
+    """The fields of a webhook."""
 
-    Another `seed` gives other messages of the same kind. Fewer are the beginning of more, where
-    they fill whole chunks.
+    message_id: str
+    sender: str
+    recipient: str
+    ts: datetime
+    text: str
+
+    def encode(self) -> bytes:
+        """The body of a webhook, or a line for `import`."""
+        fields = {
+            "message_id": self.message_id,
+            "from": self.sender,
+            "to": self.recipient,
+            "ts": format_instant(self.ts),
+            "text": self.text,
+        }
+        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def messages(count: int, seed: int = 1, begin: datetime = BEGIN) -> Iterator[Message]:
+    """`count` messages from the instant `begin` on; another `seed` gives other messages.
+
+    Fewer are the beginning of more, where they fill whole chunks.
     """
     chosen = random.Random(seed)
-    words, word_weights = vocabulary(), _zipf(WORDS)
-    senders, sender_weights = [sender(number) for number in range(SENDERS)], _zipf(SENDERS)
-    recipients, recipient_weights = [recipient(n) for n in range(RECIPIENTS)], _zipf(RECIPIENTS)
+    words, word_weights = vocabulary(), zipf(WORDS)
+    senders, sender_weights = [sender(rank) for rank in range(SENDERS)], zipf(SENDERS)
+    recipients, recipient_weights = (
+        [recipient(rank) for rank in range(RECIPIENTS)],
+        zipf(RECIPIENTS),
+    )
     for done in range(0, count, CHUNK_MESSAGES):
         size = min(CHUNK_MESSAGES, count - done)
         lengths = [chosen.randint(WORDS_MIN, WORDS_MAX) for _ in range(size)]
         from_ = chosen.choices(senders, cum_weights=sender_weights, k=size)
         to = chosen.choices(recipients, cum_weights=recipient_weights, k=size)
         spoken = iter(chosen.choices(words, cum_weights=word_weights, k=sum(lengths)))
-        chunk = []
         for index, length in enumerate(lengths):
-            text = " ".join([next(spoken) for _ in range(length)]).capitalize() + "."
-            late = chosen.randrange(JITTER_MICROSECONDS)
-            ts = begin + (done + index) * MICROSECONDS_APART + late
-            message_id = str(uuid.UUID(int=chosen.getrandbits(128), version=4))
-            chunk.append(_message(message_id, from_[index], to[index], ts, text))
-        yield chunk
+            late = timedelta(microseconds=chosen.randrange(JITTER_MICROSECONDS))
+            yield Message(
+                random_id(chosen),
+                from_[index],
+                to[index],
+                begin + (done + index) * APART + late,
+                " ".join([next(spoken) for _ in range(length)]).capitalize() + ".",
+            )
 
 
 def sender(rank: int) -> str:
@@ -84,10 +107,16 @@ def vocabulary() -> list[str]:
     return list(found)
 
 
-def _message(message_id: str, from_: str, to: str, ts: int, text: str) -> Message:
-    folded = fold(text)
-    return Message(message_id, from_, to, ts, text, folded if folded != text else None)
+def random_id(chosen: random.Random) -> str:
+    """A UUID of version 4."""
+    return str(uuid.UUID(int=chosen.getrandbits(128), version=4))
 
 
-def _zipf(count: int) -> list[float]:
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC, with microseconds."""
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def zipf(count: int) -> list[float]:
+    """Cumulated weights of so many ranks."""
     return list(accumulate(1 / (rank + 1) for rank in range(count)))

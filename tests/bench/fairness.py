@@ -6,9 +6,9 @@ import http.client
 import json
 from typing import Any
 
-from tests.bench.load import SECRET
-from tests.bench.places import scratch
-from tests.bench.targets import Target, running
+from tests.bench.requests import SECRET
+from tests.bench.servers import Target, running
+from tests.measure.places import scratch
 
 VALID = {
     "message_id": "m-1",

@@ -1,129 +1,197 @@
-"""How ingest and reads do as the database grows, alone and beside each other."""
+"""Ingest and reads as the database grows, alone and beside each other."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from tests.bench.client import Client
-from tests.bench.databases import Copies, Copy, prepared
-from tests.bench.load import Result, long_requests, pacing, run_wrk
-from tests.bench.plan import PEAK_CONNECTIONS, Plan
-from tests.bench.reads import BARS, SLOW, Kind, find_words, kinds, look_up, slow_paths
-from tests.bench.results import Beside, Growth, Ingest, Read, Spread
-from tests.bench.sampling import sample, sample_for, sample_in_turns, summarize
-from tests.bench.targets import CEILING, SERVICE, Running, Target, running
-from tests.bench.throughput import Settled, is_bad, settle
-from tests.bench.watch import Watch
+from tests.bench.databases import Copy, Original, prepare
+from tests.bench.files import bytes_of
+from tests.bench.load import Figures, Run, load
+from tests.bench.plan import PACED_CONNECTIONS, PEAK_CONNECTIONS, Plan
+from tests.bench.reads import BARS, SLOW, Kind, find_kinds, slow_paths
+from tests.bench.requests import long_requests
+from tests.bench.sampling import Read, sample_for, sample_in_turns, summarize
+from tests.bench.servers import CEILING, SERVICE, Running, running
+from tests.bench.wrk import Result, pacing
+from tests.measure.figures import Spread
+from tests.measure.places import scratch
+from tests.measure.turns import run_in_turns
+from tests.measure.watch import Watch
 
+IDLE, BUSY = "idle", "ingest"
 NO_STORAGE = -1
 EMPTY = 0
 
-PACED_CONNECTIONS = 64
 PEAK_SHARE = 0.5
 """Ingest beside reads, as a share of the ingest that the same database takes alone."""
 
-WORDS = 50
-"""Different ones that are searched."""
+WORN = 1.1
+"""A copy that has grown by more than a tenth is no longer of its size."""
 
-Begin = Callable[[str], None]
+REQUESTS_A_SECOND = 250_000
+"""Of a run of wrk: enough for all runs onto one copy."""
+
+PATIENT = {"QUERY_TIMEOUT_SECONDS": "60"}
+"""What is looked up before anything is measured may be slow."""
 
 
-class IngestRun(NamedTuple):
-    """One run of wrk on one database."""
+class Ingest(Figures, frozen=True, kw_only=True):
+    """Webhooks onto a database that held `messages` before; NO_STORAGE is the ceiling."""
 
-    result: Result
-    settled: Settled
-    start_ms: float
+    messages: int
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """Ingest at a steady rate, and what was asked of the service meanwhile."""
+
+    messages: int
+    reads: str
+    """"none", "mixed" (every kind in turns) or "slow" (searches that may be slow)."""
+    wanted_per_second: float
+    requests_per_second: Spread
+    p50_ms: Spread
+    p99_ms: Spread
+    max_ms: float
+    errors: int
     resident_mebibytes: float
+    """The most that the service has held since its start."""
+
+
+class Size(msgspec.Struct, frozen=True):
+    """A database as it is stored, and how long `import` took to build it."""
+
+    messages: int
+    main_bytes: int
+    index_bytes: int
+    build_seconds: float
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """How the service does as its database grows."""
+
+    databases: list[Size]
+    ingest: list[Ingest]
+    reads: list[Read]
+    beside: list[Beside]
+
+
+class Copies:
+    """Copies to write to, one of each size, in memory."""
+
+    def __init__(self, originals: Mapping[int, Original], folder: Path, watch: Watch) -> None:
+        self._originals = originals
+        self._folder = folder
+        self._watch = watch
+        self._copies: dict[int, Copy] = {}
+
+    def get(self, size: int) -> Copy:
+        """A copy of about that size, which no process has open."""
+        copy, original = self._copies.get(size), self._originals.get(size)
+        if copy is None or original is None or _is_worn(copy, original):
+            self.drop(size)
+            copy = self._copies[size] = Copy(original, self._folder / str(size))
+        if original is not None:
+            copy.hold(self._watch)
+        return copy
+
+    def drop(self, size: int) -> None:
+        """Give the disk's space back, and the memory."""
+        if (copy := self._copies.pop(size, None)) is not None:
+            copy.drop()
 
 
 def measure_growth(plan: Plan, watch: Watch) -> Growth:
     """Reads of an idle service, then ingest, then both together; each at every size."""
-    requests = long_requests(plan.ingest_messages, watch)
-    with prepared(plan.sizes, watch) as (copies, sizes):
-        idle = _measure_idle(copies, plan, watch)
-        ingest = _measure_ingest(requests, copies, plan, watch)
-        busy, beside = _measure_busy(ingest, requests, copies, plan, watch)
-    return Growth(PEAK_CONNECTIONS, sizes, ingest, idle + busy, beside)
+    requests = long_requests(plan.seconds * REQUESTS_A_SECOND, watch)
+    originals = {size: prepare(size, watch) for size in plan.sizes}
+    with scratch() as folder:
+        copies = Copies(originals, folder, watch)
+        try:
+            asked = {size: _look_up(size, copies.get(size)) for size in plan.sizes}
+            reads = _measure_idle(copies, asked, plan, watch)
+            ingest = _measure_ingest(requests, copies, plan, watch)
+            peaks = {found.messages: found.requests_per_second.median for found in ingest}
+            beside: list[Beside] = []
+            for size in plan.sizes:
+                ingesting = Ingesting(size, copies.get(size), peaks[size] * PEAK_SHARE, requests)
+                reads += _measure_busy(ingesting, asked[size], plan, watch)
+                beside += ingesting.describe()
+                copies.drop(size)
+        finally:
+            for size in (EMPTY, NO_STORAGE, *plan.sizes):
+                copies.drop(size)
+    return Growth([_size(original) for original in originals.values()], ingest, reads, beside)
 
 
-def _measure_idle(copies: Copies, plan: Plan, watch: Watch) -> list[Read]:
-    """A service for each database, all of them idle but for the one that is asked."""
+def _look_up(size: int, copy: Copy) -> list[Kind]:
+    """All that can be asked of a database."""
     with (
-        watch.part("reads, idle", len(plan.sizes) * plan.read_rounds * len(BARS)) as begin,
-        ExitStack() as stack,
+        running(SERVICE, copy.database, variables=PATIENT) as server,
+        Client(server.port) as client,
     ):
+        return find_kinds(client, size)
+
+
+def _measure_idle(
+    copies: Copies, asked: Mapping[int, list[Kind]], plan: Plan, watch: Watch
+) -> list[Read]:
+    """A service for each database, all of them idle except the one that is asked."""
+    steps = len(asked) * plan.read_turns * len(BARS)
+    with watch.part("reads, idle", steps) as begin, ExitStack() as stack:
         served = {}
-        for size in plan.sizes:
-            _, client, wanted = stack.enter_context(_served(size, copies.get_held(size)))
-            served[size] = client, wanted
+        for size, kinds in asked.items():
+            server = stack.enter_context(running(SERVICE, copies.get(size).database))
+            served[size] = stack.enter_context(Client(server.port)), kinds
         found = sample_in_turns(served, plan, begin)
-    return [
-        summarize(size, "idle", name, rounds)
-        for size, of_size in found.items()
-        for name, rounds in of_size.items()
-    ]
+    return [summarize(size, IDLE, name, turns) for (size, name), turns in found.items()]
 
 
 def _measure_ingest(requests: Path, copies: Copies, plan: Plan, watch: Watch) -> list[Ingest]:
     """Onto every database in turns, and as often onto an empty one and onto none at all."""
-    runs: dict[int, list[IngestRun]] = {size: [] for size in (NO_STORAGE, EMPTY, *plan.sizes)}
-    with watch.part("ingest", plan.ingest_rounds * len(runs)) as begin:
-        for number, size in product(range(plan.ingest_rounds), runs):
-            begin(f"{name_of(size)}, round {number + 1}")
-            runs[size].append(_ingest(size, copies.get_held(size), requests, plan.seconds))
-    good = {size: _good(size, of_size, watch) for size, of_size in runs.items()}
-    return [_summarize(size, of_size) for size, of_size in good.items() if of_size]
+
+    def run(size: int) -> Run:
+        copy = copies.get(size)
+        with running(CEILING if size == NO_STORAGE else SERVICE, copy.database) as server:
+            done = load(server, requests, PEAK_CONNECTIONS, plan.seconds, copy.position)
+        if size != NO_STORAGE and not done.result.is_good:
+            raise SystemExit(f"Onto {size:,} messages: not every answer was 200: no figure")
+        copy.position = done.result.position
+        return done
+
+    cases = (NO_STORAGE, EMPTY, *plan.sizes)
+    runs = run_in_turns("ingest", cases, plan.turns, run, watch)
+    return [Ingest.of(of_size, messages=size) for size, of_size in runs.items()]
 
 
 def _measure_busy(
-    ingest: Sequence[Ingest], requests: Path, copies: Copies, plan: Plan, watch: Watch
-) -> tuple[list[Read], list[Beside]]:
-    reads: list[Read] = []
-    beside: list[Beside] = []
-    peaks = {found.messages: found.requests_per_second.median for found in ingest}
-    steps = len(plan.sizes) * (plan.read_rounds * len(BARS) + 2 * plan.slow_rounds)
-    with watch.part("reads beside ingest", steps) as begin:
-        for size in plan.sizes:
-            if size in peaks:
-                ingesting = Ingesting(
-                    size, copies.get_held(size), peaks[size] * PEAK_SHARE, requests
-                )
-                reads += _read_busy(ingesting, plan, begin)
-                beside += ingesting.describe()
-                copies.drop(size)
-    return reads, beside
-
-
-def _read_busy(ingesting: "Ingesting", plan: Plan, begin: Begin) -> list[Read]:
-    size = ingesting.messages
-    with _served(size, ingesting.copy) as (server, client, wanted):
+    ingesting: "Ingesting", kinds: list[Kind], plan: Plan, watch: Watch
+) -> list[Read]:
+    size, slow = ingesting.messages, []
+    steps = plan.read_turns * len(kinds) + 2 * plan.slow_turns
+    with (
+        watch.part(f"reads beside ingest, {size:,} messages", steps) as begin,
+        running(SERVICE, ingesting.copy.database) as server,
+        Client(server.port) as client,
+    ):
         with ingesting.into(server, "mixed"):
-            found = sample(client, wanted, plan, begin)
-        found[SLOW] = []
-        for number in range(plan.slow_rounds):
-            begin(f"no reads, round {number + 1}")
+            found = sample_in_turns({size: (client, kinds)}, plan, begin)
+        for turn in range(plan.slow_turns):
+            begin(f"no reads, turn {turn + 1}")
             with ingesting.into(server, "none"):
-                time.sleep(plan.slow_seconds)
-            begin(f"slow searches, round {number + 1}")
+                time.sleep(plan.seconds)
+            begin(f"slow searches, turn {turn + 1}")
             with ingesting.into(server, "slow"):
-                found[SLOW] += sample_for(client, slow_paths(), plan.slow_seconds)
-    return [summarize(size, "ingest", name, rounds) for name, rounds in found.items()]
-
-
-@contextmanager
-def _served(size: int, copy: Copy) -> Iterator[tuple[Running, Client, list[Kind]]]:
-    """The service on a database, a connection to it, and all that can be asked of it."""
-    facts = look_up(copy.database)
-    with running(SERVICE, copy.database) as server, Client(server.port) as client:
-        yield server, client, kinds(size, facts, find_words(client, size, WORDS))
+                slow.append(sample_for(client, slow_paths(), plan.seconds))
+    reads = [summarize(size, BUSY, name, turns) for (_, name), turns in found.items()]
+    return [*reads, summarize(size, BUSY, SLOW, slow)]
 
 
 class Ingesting:
-    """Messages at a steady rate onto one database, and what became of them, beside what reads."""
+    """Messages at a steady rate onto one database, and what became of them."""
 
     def __init__(self, messages: int, copy: Copy, rate: float, requests: Path) -> None:
         """`rate` is in messages a second."""
@@ -136,7 +204,7 @@ class Ingesting:
 
     @contextmanager
     def into(self, server: Running, reads: str) -> Iterator[None]:
-        """Send meanwhile, and note how it went; as often as it is called for the same `reads`."""
+        """Send inside the context, and note how it went; may be called again for these `reads`."""
         sending = (self._requests, server.port, PACED_CONNECTIONS, self._rate, self.copy.position)
         with pacing(*sending) as wrk:
             yield
@@ -159,49 +227,15 @@ class Ingesting:
             p99_ms=Spread.of([result.p99_ms for result in results]),
             max_ms=max(result.max_ms for result in results),
             errors=sum(result.errors for result in results),
-            repeated=any(result.wraps > 0 for result in results),
             resident_mebibytes=self._resident_mebibytes[reads],
         )
 
 
-def name_of(size: int) -> str:
-    """A database, in words."""
-    return {NO_STORAGE: "no storage", EMPTY: "empty"}.get(size, f"{size:,} messages")
+def _is_worn(copy: Copy, original: Original) -> bool:
+    return copy.database.stat().st_size > original.path.stat().st_size * WORN
 
 
-def _ingest(size: int, copy: Copy, requests: Path, seconds: int) -> IngestRun:
-    with running(_target(size), copy.database) as server:
-        result = run_wrk(requests, server.port, PEAK_CONNECTIONS, seconds, copy.position)
-        copy.position = result.position
-        return IngestRun(
-            result,
-            settle(server, copy.database, result),
-            server.start_seconds * 1_000,
-            server.resident_mebibytes(),
-        )
-
-
-def _target(size: int) -> Target:
-    return CEILING if size == NO_STORAGE else SERVICE
-
-
-def _good(size: int, runs: list[IngestRun], watch: Watch) -> list[IngestRun]:
-    good = [run for run in runs if not is_bad(_target(size), run.result)]
-    if len(good) < len(runs):
-        watch.say(f"{name_of(size)}: {len(runs) - len(good)} runs are no figure: answers not 200")
-    return good
-
-
-def _summarize(size: int, runs: Sequence[IngestRun]) -> Ingest:
-    results = [run.result for run in runs]
-    return Ingest(
-        messages=size,
-        requests_per_second=Spread.of([result.requests_per_second for result in results]),
-        p50_ms=Spread.of([result.p50_ms for result in results]),
-        p99_ms=Spread.of([result.p99_ms for result in results]),
-        cpu_us=Spread.of([run.settled.cpu_us for run in runs]),
-        written_bytes=Spread.of([run.settled.written_bytes for run in runs]),
-        settle_seconds=Spread.of([run.settled.seconds for run in runs]),
-        start_ms=Spread.of([run.start_ms for run in runs]),
-        resident_mebibytes=Spread.of([run.resident_mebibytes for run in runs]),
-    )
+def _size(original: Original) -> Size:
+    main_bytes = original.path.stat().st_size
+    index_bytes = bytes_of(original.path) - main_bytes
+    return Size(original.messages, main_bytes, index_bytes, original.build_seconds)

@@ -1,7 +1,7 @@
-"""Keeps files in memory, as a database is that somebody uses all day.
+"""Keeps files in memory, as a database is that is used all day.
 
-Some kernels take cached files back that nobody has touched for a minute, such as while another
-database has its turn: what is measured then is how fast the disk is.
+Some kernels drop cached files that were not touched for a minute, for example while another
+database has its turn. A run would then measure the disk.
 """
 
 import mmap
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench.machine import available_kibibytes
+from tests.measure.machine import available_kibibytes
 
 MAP_LOCKED = 0x2000
 """Read the whole file now, and keep it in memory as long as it is mapped (mmap(2)).
@@ -24,7 +24,7 @@ SHARE_MAX = 0.75
 def hold(files: Iterable[Path]) -> ExitStack | None:
     """Read files into memory, where they stay until what this gives is closed.
 
-    None where they are too large, or may not stay (`ulimit -l`).
+    None if they are too large, or may not stay (`ulimit -l`).
     """
     files = [file for file in files if file.stat().st_size]
     if sum(file.stat().st_size for file in files) > available_kibibytes() * 1024 * SHARE_MAX:

@@ -1,165 +1,84 @@
-"""Webhooks a second and latencies, by the number of connections, server after server in turns."""
+"""Webhooks a second, latencies and costs, by the number of connections, onto empty databases."""
 
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.files import bytes_of, count_messages, empty_bytes, wait_until_indexed
-from tests.bench.load import Result, run_wrk, short_requests
-from tests.bench.places import scratch
+from tests.bench.files import bytes_of, count_messages
+from tests.bench.load import Figures, Run, load
 from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS, Plan
-from tests.bench.results import Ceiling, Load, Refused, Spread
-from tests.bench.targets import CEILING, SERVICE, TARGETS, Running, Target, running
-from tests.bench.watch import Watch
-
-MEMORY_RUN_SECONDS = 3
-
-
-class Settled(NamedTuple):
-    """What was done for the webhooks of a run, what was done behind their answers included."""
-
-    seconds: float
-    """From the last answer until there was nothing left to do."""
-    cpu_us: float
-    """For each webhook."""
-    written_bytes: float
-    """For each webhook."""
+from tests.bench.requests import short_requests
+from tests.bench.servers import CEILING, SERVICE, TARGETS, Target, running
+from tests.measure.figures import Spread
+from tests.measure.places import scratch
+from tests.measure.turns import run_in_turns
+from tests.measure.watch import Watch
 
 
-class Run(NamedTuple):
-    """One run of wrk against one server, which was started for it."""
+class Case(NamedTuple):
+    """A server under the webhooks that so many connections can send."""
 
-    result: Result
-    settled: Settled
-    stored_bytes: float | None
-    start_ms: float
+    target: Target
+    connections: int
 
-
-Runs = dict[tuple[Target, int], list[Run]]
-"""By the server, and the number of connections."""
+    def __str__(self) -> str:
+        return f"{self.target}, {self.connections} connections"
 
 
-def measure_throughput(plan: Plan, watch: Watch) -> tuple[list[Load], list[Refused]]:
+class Load(Figures, frozen=True, kw_only=True):
+    """The figures of one server at one number of connections."""
+
+    target: str
+    connections: int
+    stored_bytes: Spread | None
+    """What a message takes in the database's files, at the end."""
+
+
+def measure_throughput(plan: Plan, watch: Watch) -> list[Load]:
     """Every server at every number of connections."""
-    requests = requests_for(plan, watch)
-    runs: Runs = {key: [] for key in product(TARGETS, plan.connections)}
-    with watch.part("throughput", plan.rounds * len(runs)) as begin:
-        # The server changes fastest: what drifts, drifts for all of them.
-        for number, connections, target in product(range(plan.rounds), plan.connections, TARGETS):
-            begin(f"{target.label}, {connections} connections, round {number + 1}")
-            runs[target, connections].append(run(target, requests, connections, plan.seconds))
-    return split(runs)
+    cases = [
+        Case(target, connections) for connections, target in product(plan.connections, TARGETS)
+    ]
+    return _measure("throughput", cases, plan.turns, plan, watch)
 
 
-def measure_ceiling(plan: Plan, watch: Watch) -> Ceiling:
-    """The ratio of the service to the ceiling, pair by pair, and the service's memory."""
-    requests = requests_for(plan, watch)
-    pair = (CEILING, SERVICE)
-    runs: Runs = {(target, PEAK_CONNECTIONS): [] for target in pair}
-    with watch.part("against the ceiling", plan.pairs * 2 + 1) as begin:
-        for number, target in product(range(plan.pairs), pair):
-            begin(f"{target.label}, pair {number + 1}")
-            key = target, PEAK_CONNECTIONS
-            runs[key].append(run(target, requests, PEAK_CONNECTIONS, plan.seconds))
-        begin(f"memory after {plan.memory_messages:,} messages")
-        memory = measure_memory(requests, plan.memory_messages)
-    loads, refused = split(runs)
-    if refused:
-        raise SystemExit(f"Not every answer was 200, so there is no figure: {refused}")
-    ceiling, service = loads
-    pairs = zip(service.requests_per_second.runs, ceiling.requests_per_second.runs, strict=True)
-    ratio = Spread.of([stored / answered for stored, answered in pairs])
-    return Ceiling(
-        PEAK_CONNECTIONS, plan.seconds, service, ceiling, ratio, plan.memory_messages, memory
-    )
+def measure_ceiling(plan: Plan, watch: Watch) -> list[Load]:
+    """The ceiling and the service at the peak."""
+    cases = [Case(target, PEAK_CONNECTIONS) for target in (CEILING, SERVICE)]
+    return _measure("against the ceiling", cases, plan.ceiling_turns, plan, watch)
 
 
-def requests_for(plan: Plan, watch: Watch) -> Path:
-    """Enough webhooks for the longest run of `plan` on one database, without a repetition."""
-    for_run = plan.seconds * MESSAGES_PER_SECOND_MAX
-    for_memory = 0
-    if "ceiling" in plan.parts:
-        for_memory = plan.memory_messages + MEMORY_RUN_SECONDS * MESSAGES_PER_SECOND_MAX
-    return short_requests(max(for_run, for_memory), watch)
+def _measure(title: str, cases: Sequence[Case], turns: int, plan: Plan, watch: Watch) -> list[Load]:
+    requests = short_requests(plan.seconds * MESSAGES_PER_SECOND_MAX, watch)
+    stored: dict[Case, list[float]] = {case: [] for case in cases}
+
+    def run(case: Case) -> Run:
+        with scratch() as folder:
+            database = folder / "app.db"
+            with running(case.target, database) as server:
+                done = load(server, requests, case.connections, plan.seconds)
+            if case.target.stores:
+                stored[case].append(_stored_bytes(case.target, database, done))
+        return done
+
+    runs = run_in_turns(title, cases, turns, run, watch)
+    return [
+        Load.of(
+            of,
+            target=case.target.name,
+            connections=case.connections,
+            stored_bytes=Spread.of(stored[case]) if case.target.stores else None,
+        )
+        for case, of in runs.items()
+    ]
 
 
-def run(target: Target, requests: Path, connections: int, seconds: int) -> Run:
-    """Start `target` on an empty database, load it, and stop it."""
-    with scratch() as folder:
-        database = folder / "app.db"
-        with running(target, database) as server:
-            result = run_wrk(requests, server.port, connections, seconds)
-            settled = settle(server, database, result)
-        stored = stored_bytes(database, result) if target.stores else None
-    return Run(result, settled, stored, server.start_seconds * 1_000)
-
-
-def settle(server: Running, database: Path, result: Result) -> Settled:
-    """Wait for what the server still does for the messages that it has answered, and add up."""
-    settle_seconds = wait_until_indexed(database)
-    requests = max(1, result.requests)  # a run without one is refused later
-    return Settled(
-        settle_seconds,
-        server.cpu_seconds() / requests * 1e6,
-        server.written_bytes() / requests,
-    )
-
-
-def stored_bytes(database: Path, result: Result) -> float:
-    """What a message takes in the files of a stopped server that were empty before.
-
-    Raises SystemExit where there are fewer messages than were answered with 200.
-    """
+def _stored_bytes(target: Target, database: Path, run: Run) -> float:
+    """Bytes a message; raises SystemExit if the run is no figure, or a message is not stored."""
+    if not run.result.is_good:
+        raise SystemExit(f"{target}: not every answer was 200 to a new message: no figure")
     messages = count_messages(database)
-    if messages < result.requests - result.errors:
-        raise SystemExit(f"{messages} messages are stored, and {result.requests} were answered")
-    return (bytes_of(database) - empty_bytes(database)) / messages
-
-
-def measure_memory(requests: Path, messages: int) -> float:
-    """The most memory, in MiB, that the service held while it took so many messages."""
-    with scratch() as folder, running(SERVICE, folder / "app.db") as server:
-        sent, position = 0, 0
-        while sent < messages:
-            result = run_wrk(requests, server.port, PEAK_CONNECTIONS, MEMORY_RUN_SECONDS, position)
-            if result.errors or result.wraps:
-                raise SystemExit("Not every message was new and answered with 200: no figure.")
-            sent, position = sent + result.requests, result.position
-        return server.resident_mebibytes()
-
-
-def split(runs: Runs) -> tuple[list[Load], list[Refused]]:
-    """The figures, and the runs that gave none: those in which not every answer was 200."""
-    loads, refused = [], []
-    for (target, connections), of_key in runs.items():
-        good = [run for run in of_key if not is_bad(target, run.result)]
-        if good:
-            loads.append(_load(target, connections, good))
-        if errors := [run.result.errors for run in of_key if is_bad(target, run.result)]:
-            refused.append(Refused(target.name, connections, errors))
-    return loads, refused
-
-
-def is_bad(target: Target, result: Result) -> bool:
-    """Whether a run is no figure."""
-    return result.errors > 0 or (target.stores and result.wraps > 0)
-
-
-def _load(target: Target, connections: int, runs: Sequence[Run]) -> Load:
-    results = [run.result for run in runs]
-    stored = [run.stored_bytes for run in runs if run.stored_bytes is not None]
-    return Load(
-        target=target.name,
-        connections=connections,
-        requests_per_second=Spread.of([result.requests_per_second for result in results]),
-        p50_ms=Spread.of([result.p50_ms for result in results]),
-        p95_ms=Spread.of([result.p95_ms for result in results]),
-        p99_ms=Spread.of([result.p99_ms for result in results]),
-        max_ms=Spread.of([result.max_ms for result in results]),
-        cpu_us=Spread.of([run.settled.cpu_us for run in runs]),
-        written_bytes=Spread.of([run.settled.written_bytes for run in runs]),
-        stored_bytes=Spread.of(stored) if stored else None,
-        settle_seconds=Spread.of([run.settled.seconds for run in runs]),
-        start_ms=Spread.of([run.start_ms for run in runs]),
-    )
+    if messages < run.result.requests:
+        raise SystemExit(f"{target}: stored {messages} of {run.result.requests} messages")
+    return bytes_of(database) / messages

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.store.sqlite.pool import describe_driver
-from tests.bench.machine import describe_commit, describe_machine
-from tests.bench.watch import Watch
 from tests.faults.postgres.command import main as crash_postgres
 from tests.faults.results import FOLDER, Run, load_run, publish, render, save, sum_up
 from tests.faults.scenarios import Studio
 from tests.faults.shim import Call, NoShim, build
 from tests.faults.suite import SEEDS_A_RECORDING, Result, run
 from tests.faults.sweep import FAULTS, sweep, sweep_starts
+from tests.measure.machine import describe_commit, describe_machine
+from tests.measure.watch import Watch
 
 SEEDS = 1_000
 DEPTH = 40
@@ -128,14 +128,13 @@ def _run(kept: Run, library: Path, folder: Path, seeds: int, watch: Watch) -> No
         keep()
     done = {result.seed for result in kept.results}
     due = [seed for seed in range(seeds) if seed not in done]
-    with watch.counting("losses of power", len(due)) as advance:
-        for number, result in enumerate(run(library, folder, due, BAD), start=1):
-            kept.results.append(result)
-            advance(1)
-            if not result.is_good:
-                watch.say(str(result))
-            if number % SEEDS_A_RECORDING == 0:
-                keep()
+    found = watch.track("losses of power", run(library, folder, due, BAD), len(due))
+    for number, result in enumerate(found, start=1):
+        kept.results.append(result)
+        if not result.is_good:
+            watch.say(str(result))
+        if number % SEEDS_A_RECORDING == 0:
+            keep()
     kept.results.sort(key=lambda result: result.seed)
     keep()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.places import ROOT
 from tests.faults.suite import Result
 from tests.faults.sweep import Found
-from tests.support.pages import fill
+from tests.measure.pages import fill
+from tests.measure.places import ROOT
 
 FOLDER = ROOT / "data" / "faults"
 """Git-ignored."""

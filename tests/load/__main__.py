@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import machine
-from tests.bench.load import find_wrk
-from tests.bench.places import sweep
-from tests.bench.quiet import wait_until_quiet
-from tests.bench.watch import Watch
+from tests.bench.wrk import find_wrk
 from tests.load import connections, endurance, output, overload, readers, surroundings, tenfold
 from tests.load.findings import Finding, Flood, load, save
 from tests.load.page import PAGE, PUBLISHED, TRIED, fill, render
+from tests.measure import machine
+from tests.measure.machine import wait_until_quiet
+from tests.measure.places import sweep
+from tests.measure.watch import Watch
 
 
 class Kind(NamedTuple):
@@ -67,7 +67,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _let_loose(name: str, seconds: int, watch: Watch) -> Flood:
-    load_before = wait_until_quiet(watch)
+    wait_until_quiet(watch)
+    load_before = os.getloadavg()[0]
     began_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     findings = KINDS[name].measure(seconds, watch)
     return Flood(

@@ -12,11 +12,8 @@ from typing import NamedTuple
 from service.http.deadlines import BODY_SECONDS, HEAD_SECONDS
 from service.http.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
 from service.http.server import KEEP_ALIVE_SECONDS
-from tests.bench.load import Result
-from tests.bench.places import scratch
-from tests.bench.results import percentile
-from tests.bench.targets import SERVICE, Running, running
-from tests.bench.watch import Watch
+from tests.bench.servers import SERVICE, Running, running
+from tests.bench.wrk import Result
 from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import (
     Traffic,
@@ -26,6 +23,9 @@ from tests.load.traffic import (
     probe,
     requests_for,
 )
+from tests.measure.figures import percentile
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 OF_EACH = 1_000
 LOAD = f"""\

@@ -5,12 +5,12 @@ import statistics
 import time
 from typing import NamedTuple
 
-from tests.bench.load import short_requests
-from tests.bench.places import scratch
-from tests.bench.targets import SERVICE, running
-from tests.bench.watch import Watch
+from tests.bench.requests import short_requests
+from tests.bench.servers import SERVICE, running
 from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import Traffic, median, requests_for
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 LOAD = "80 % of the peak, without a pause, onto a database that was empty."
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.bench.results import percentile
 from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import Probe, meanwhile, probe
+from tests.measure.figures import percentile
 
 AT_A_TIME = 8
 PAUSE_SECONDS = 0.2

@@ -4,11 +4,11 @@ import os
 import threading
 import time
 
-from tests.bench.places import scratch
-from tests.bench.targets import SERVICE, running
-from tests.bench.watch import Watch
+from tests.bench.servers import SERVICE, running
 from tests.load.findings import Finding, at_least, at_most, exactly, told
 from tests.load.traffic import Traffic, requests_for, scrape
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 LOAD = """\
 128 connections that send as fast as they get answers. Standard output is a pipe, which is read at

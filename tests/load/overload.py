@@ -4,12 +4,12 @@ import time
 
 from service.http.listener import CONNECTIONS_MAX
 from tests.bench.files import count_messages
-from tests.bench.places import scratch
-from tests.bench.targets import SERVICE, running
-from tests.bench.watch import Watch
+from tests.bench.servers import SERVICE, running
 from tests.load import newcomers
 from tests.load.findings import Finding, at_least, at_most, exactly, told
 from tests.load.traffic import Traffic, allow_files, requests_for, scrape
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 CONNECTIONS = CONNECTIONS_MAX + 1_500
 LOAD = f"""\

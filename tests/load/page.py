@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from tests.bench.places import FOLDER, ROOT
-from tests.bench.quiet import QUIET_LOAD
-from tests.bench.tables import number, table
 from tests.load.findings import Finding, Flood
-from tests.support import pages
+from tests.measure import pages
+from tests.measure.machine import QUIET_LOAD
+from tests.measure.places import FOLDER, ROOT
+from tests.measure.tables import number, table
 
 PAGE = ROOT / "docs" / "floods.md"
 PUBLISHED = ROOT / "docs" / "floods.json"

@@ -7,14 +7,14 @@ from itertools import cycle
 
 from service.store.sqlite.checkpoints import LOG_FRAMES_MAX
 from tests.bench.client import Client
-from tests.bench.databases import prepared
-from tests.bench.files import log_of
-from tests.bench.load import Result
+from tests.bench.databases import Copy, prepare
 from tests.bench.reads import slow_paths
-from tests.bench.targets import SERVICE, running
-from tests.bench.watch import Watch
+from tests.bench.servers import SERVICE, running
+from tests.bench.wrk import Result
 from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import Traffic, meanwhile, median, requests_for
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 READERS = 50
 MESSAGES = 300_000
@@ -49,11 +49,12 @@ def measure(seconds: int, watch: Watch) -> list[Finding]:
 
     def watch_log(is_over: Callable[[], bool]) -> None:
         while not is_over():
-            log_bytes.append(log_of(database).stat().st_size)
+            log_bytes.append(database.with_name(f"{database.name}-wal").stat().st_size)
             time.sleep(0.1)
 
-    with prepared((MESSAGES,), watch) as (copies, _):
-        database = copies.get(MESSAGES).database
+    original = prepare(MESSAGES, watch)
+    with scratch() as folder:
+        database = Copy(original, folder / "copy").database
         with running(SERVICE, database) as server:
             traffic = Traffic(requests, server.port)
             rate = traffic.peak(PEAK_SECONDS).requests_per_second * PEAK_SHARE

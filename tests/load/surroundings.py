@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from tests.bench.client import Answer, Client
 from tests.bench.files import count_messages
-from tests.bench.load import Result
-from tests.bench.places import scratch
-from tests.bench.results import percentile
-from tests.bench.targets import SERVICE, Target, running
-from tests.bench.watch import Watch
+from tests.bench.servers import SERVICE, Target, running
+from tests.bench.wrk import Result
 from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import Traffic, meanwhile, median, requests_for, scrape
+from tests.measure.figures import percentile
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 LOAD = """\
 Honest traffic at half the peak for two services, in turns: one as usual, and one whose clock has

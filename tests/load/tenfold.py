@@ -4,12 +4,12 @@ import sys
 import time
 
 from tests.bench.files import count_messages
-from tests.bench.places import scratch
-from tests.bench.targets import Target, running
-from tests.bench.watch import Watch
+from tests.bench.servers import Target, running
 from tests.load import newcomers
 from tests.load.findings import Finding, at_least, at_most, exactly, told
 from tests.load.traffic import Traffic, allow_files, requests_for, scrape
+from tests.measure.places import scratch
+from tests.measure.watch import Watch
 
 LOAD = """\
 Ten times the peak, open loop: a webhook is due at its time, whatever became of those before it. So

@@ -17,7 +17,7 @@ from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
 from tests.bench.client import Client
 from tests.bench.files import count_messages
-from tests.bench.targets import running as running_target
+from tests.bench.servers import running as running_target
 from tests.load import __main__ as floods
 from tests.load import findings, newcomers, slow_disk
 from tests.load.endurance import Window

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.client import Client
-from tests.bench.load import Pacing, Result, run_wrk, short_requests, signed_request
-from tests.bench.plan import PEAK_CONNECTIONS
-from tests.bench.watch import Watch
+from tests.bench.plan import PACED_CONNECTIONS, PEAK_CONNECTIONS
+from tests.bench.requests import short_requests, signed_request
+from tests.bench.wrk import Pacing, Result, run_wrk
+from tests.measure.watch import Watch
 from tests.support.service import encode, message, samples
 
 MESSAGES_PER_SECOND_MAX = 15_000
@@ -23,7 +24,6 @@ MESSAGES_PER_SECOND_MAX = 15_000
 MESSAGES_A_FILE = 500_000
 """And multiples of it: floods share what is signed."""
 
-PACED_CONNECTIONS = 64
 ANSWER_BYTES = 2**16
 TIMEOUT_SECONDS = 10
 

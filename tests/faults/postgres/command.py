@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench.machine import describe_commit, describe_machine
-from tests.bench.watch import Watch
 from tests.faults.postgres.crashes import crash
 from tests.faults.postgres.results import Totals, publish, render
 from tests.faults.results import FOLDER
+from tests.measure.machine import describe_commit, describe_machine
+from tests.measure.watch import Watch
 from tests.support.postgres.install import find_install
 from tests.support.postgres.server import Server
 
@@ -38,9 +38,9 @@ def main(given: Sequence[str]) -> int:
         tempfile.TemporaryDirectory(dir=FOLDER, prefix="postgres-") as folder,
         Server(None, install) as server,
         Watch() as watch,
-        watch.counting("crashes of PostgreSQL", arguments.crashes) as advance,
+        watch.part("crashes of PostgreSQL", arguments.crashes) as begin,
     ):
-        found = crash(server, Path(folder), arguments.crashes, arguments.seed, lambda: advance(1))
+        found = crash(server, Path(folder), arguments.crashes, arguments.seed, lambda: begin(""))
     totals = Totals(
         command=f"just faults postgres --crashes {arguments.crashes}",
         began_at=began_at,

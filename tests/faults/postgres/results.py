@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tests.bench.places import ROOT
 from tests.faults.postgres.crashes import Crashes
-from tests.support.pages import fill
+from tests.measure.pages import fill
+from tests.measure.places import ROOT
 
 PUBLISHED = ROOT / "docs" / "faults" / "postgres.json"
 PAGES = (ROOT / "docs" / "faults.md",)

@@ -1,9 +1,8 @@
-"""What a person sees while the bench runs: bars on standard error."""
+"""What a person sees during a measurement: bars and lines on standard error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -17,9 +16,13 @@ from rich.progress import (
 )
 from rich.table import Column
 
+Item = TypeVar("Item")
+
+TRACK_STEP = 1_000
+
 
 class Watch:
-    """The progress of a whole bench, a bar for each of its parts."""
+    """The progress of a whole run, a bar for each of its parts."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -30,24 +33,20 @@ class Watch:
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            # What there is room for: the other columns stay where they are.
+            # The last column gets the room that is left: the others stay where they are.
             TextColumn("{task.fields[now]}", table_column=Column(ratio=1, no_wrap=True)),
             expand=True,
             console=console,
             disable=not console.is_terminal,
         )
-        self._tell = console.print
+        self.say = console.print
+        """Print a line, for those who read a log and no bars."""
 
     def __enter__(self) -> Self:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     @contextmanager
@@ -65,14 +64,13 @@ class Watch:
         yield begin
         self._bars.update(task, completed=steps, now="")
 
-    @contextmanager
-    def counting(self, title: str, count: int) -> Iterator[Callable[[float], None]]:
-        """A work of `count` equal things: call what this gives with how many more are done."""
+    def track(self, title: str, items: Iterable[Item], count: int) -> Iterator[Item]:
+        """The items, with a bar that shows how many of `count` have been taken."""
         self.say(f"{title}: {count:,}")
         task = self._bars.add_task(title, total=count, now="")
-        yield lambda more: self._bars.advance(task, more)
+        step = TRACK_STEP if count > TRACK_STEP else 1
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number % step == 0:
+                self._bars.update(task, completed=number)
         self._bars.remove_task(task)
-
-    def say(self, text: str) -> None:
-        """A line, for those who read a log and no bars."""
-        self._tell(text)

@@ -1,4 +1,4 @@
-"""What is measured: servers as processes of their own, on a port of their own."""
+"""What is measured: servers as processes of their own, each on a port of its own."""
 
 import os
 import socket
@@ -12,11 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.load import SECRET
-from tests.bench.places import ROOT
+import psutil
+
+from tests.bench.requests import SECRET
+from tests.measure.places import ROOT
 
 STOP_SECONDS = 60
 START_SECONDS = 60
+POLL_SECONDS = 0.005
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+"""Variables that a server has from here. It has no others, so all servers have the same."""
 
 
 class Target(NamedTuple):
@@ -27,7 +32,19 @@ class Target(NamedTuple):
     """For a table or a plot."""
     command: tuple[str, ...]
     """It finds its port, its secret and its database in the environment."""
-    stores: bool
+    stores: bool = True
+    folder: Path = ROOT
+    """Where it runs."""
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def service(folder: Path, label: str) -> Target:
+    """The service of a checkout, run by the checkout's own Python if it has a `.venv`."""
+    python = folder / ".venv" / "bin" / "python"
+    command = str(python) if python.exists() else sys.executable
+    return Target("service", label, (command, "-m", "service"), folder=folder)
 
 
 def _uvicorn(module: str) -> tuple[str, ...]:
@@ -37,24 +54,15 @@ def _uvicorn(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "uvicorn", *options.split(), app)
 
 
-SERVICE = Target("service", "this service", (sys.executable, "-m", "service"), True)
+SERVICE = Target("service", "this service", (sys.executable, "-m", "service"))
 CEILING = Target(
-    "ceiling", "ceiling: no storage", (sys.executable, "-m", "tests.bench.ceiling"), False
+    "ceiling", "ceiling: no storage", (sys.executable, "-m", "tests.bench.ceiling"), stores=False
 )
-FASTAPI = Target("fastapi", "FastAPI + sqlite3", _uvicorn("fastapi_sqlite3"), True)
-STARLETTE = Target("starlette", "Starlette + aiosqlite", _uvicorn("starlette_aiosqlite"), True)
-
-POSTGRES_SERVICE = Target(
-    "postgres_service",
-    "this service on PostgreSQL",
-    (sys.executable, "-m", "tests.bench.postgres_service"),
-    True,
-)
-"""One thing of it varies: `tests.bench.postgres_service`."""
-FASTAPI_ASYNCPG = Target("fastapi_asyncpg", "FastAPI + asyncpg", _uvicorn("fastapi_asyncpg"), True)
+FASTAPI = Target("fastapi", "FastAPI + sqlite3", _uvicorn("fastapi_sqlite3"))
+STARLETTE = Target("starlette", "Starlette + aiosqlite", _uvicorn("starlette_aiosqlite"))
+FASTAPI_ASYNCPG = Target("fastapi_asyncpg", "FastAPI + asyncpg", _uvicorn("fastapi_asyncpg"))
 
 TARGETS = (SERVICE, CEILING, STARLETTE, FASTAPI)
-STORING = tuple(target for target in TARGETS if target.stores)
 
 
 class Running:
@@ -65,15 +73,15 @@ class Running:
         self.start_seconds = start_seconds
         """From the start of the process to its first good answer."""
         self.pid = process.pid
-        self._cpu_seconds = self._read_cpu()
+        self._cpu_seconds = cpu_seconds(self.pid)
         self._written_bytes = self._read_written()
 
     def cpu_seconds(self) -> float:
         """Processor time since the first answer: all threads, in the program and in the system."""
-        return self._read_cpu() - self._cpu_seconds
+        return cpu_seconds(self.pid) - self._cpu_seconds
 
     def written_bytes(self) -> int:
-        """What went to storage since the first answer, in whole pages, the log included."""
+        """What went to storage since the first answer, in whole pages, with the server's log."""
         return self._read_written() - self._written_bytes
 
     def resident_mebibytes(self) -> float:
@@ -89,24 +97,25 @@ class Running:
         return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def send_signal(self, number: int) -> None:
-        """Send the process a signal."""
         os.kill(self.pid, number)
-
-    def _read_cpu(self) -> float:
-        fields = self._read("stat").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _read_written(self) -> int:
         return self._field("io", "write_bytes")
 
     def _field(self, file: str, name: str) -> int:
-        for line in self._read(file).splitlines():
+        for line in Path(f"/proc/{self.pid}/{file}").read_text().splitlines():
             if line.startswith(name + ":"):
                 return int(line.split()[1])
         raise KeyError(name)
 
-    def _read(self, file: str) -> str:
-        return Path(f"/proc/{self.pid}/{file}").read_text()
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and of its descendants, also of those that have ended."""
+    first = psutil.Process(pid)
+    family = [first, *first.children(recursive=True)]
+    times = [process.cpu_times() for process in family if process.is_running()]
+    ended = times[0].children_user + times[0].children_system
+    return float(sum(time.user + time.system for time in times) + ended)
 
 
 @contextmanager
@@ -116,34 +125,38 @@ def running(
     output: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """Start `target` on `database`, which it makes where there is none, and stop it at the end.
+    """Start `target` on `database`, which it makes if there is none, and stop it at the end.
 
-    Its log goes to the descriptor `output`, or else to a file beside the database. `variables` are
-    more of its environment; a DATABASE_URL among them is another database than the file.
+    Its log goes to the descriptor `output`, or else to a file beside the database. `variables`
+    overwrite its environment, DATABASE_URL included. Raises SystemExit if it does not start.
     """
     port = _free_port()
-    environment = os.environ | {
-        "WEBHOOK_SECRET": SECRET.decode(),
-        "DATABASE_URL": f"sqlite:///{database}",
-        "PORT": str(port),
-        "UVICORN_PORT": str(port),
-        **(variables or {}),
-    }
-    with database.with_suffix(".log").open("wb") as log:
+    more = {"WEBHOOK_SECRET": SECRET.decode(), "PORT": str(port), "UVICORN_PORT": str(port)}
+    log_file = database.with_suffix(".log")
+    with log_file.open("wb") as log:
         started = time.monotonic()
         process = subprocess.Popen(
             target.command,
-            cwd=ROOT,
-            env=environment,
+            cwd=target.folder,
+            env=environment(database) | more | dict(variables or {}),
             stdout=log if output is None else output,
             stderr=log,
         )
         try:
-            _wait_until_ready(process, target, port)
+            if not _becomes_ready(process, port):
+                process.kill()
+                said = log_file.read_text("utf-8", "replace")[-1000:]
+                raise SystemExit(f"{target.label} did not start: {said}")
             yield Running(process, port, time.monotonic() - started)
         finally:
             process.terminate()
             process.wait(STOP_SECONDS)
+
+
+def environment(database: Path) -> dict[str, str]:
+    """What every server finds in its environment, whatever is set here."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return inherited | {"DATABASE_URL": f"sqlite:///{database}"}
 
 
 def _free_port() -> int:
@@ -152,17 +165,16 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], target: Target, port: int) -> None:
+def _becomes_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready"):
-                return
+                return True
         except urllib.error.HTTPError as error:
-            if error.code != 503:  # the others have no such path, and answer that
-                return
+            if error.code != 503:  # the other servers have no such path
+                return True
         except OSError:
             pass
-        time.sleep(0.005)
-    process.kill()
-    raise SystemExit(f"{target.label} did not start")
+        time.sleep(POLL_SECONDS)
+    return False
