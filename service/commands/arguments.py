@@ -1,11 +1,11 @@
-"""How the sub-commands read their arguments, and refuse them."""
+"""The parser of arguments that all sub-commands share."""
 
 import argparse
 from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of one sub-command; it refuses in one line, without the usage."""
+    """The parser of one sub-command; a refusal is one line, without the usage."""
 
     def __init__(self, command: str, description: str, epilog: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""`python -m service send`, against a server that checks every signature by itself."""
+"""`python -m service send`, against a server that checks every signature itself."""
 
 import asyncio
 import errno
@@ -49,7 +49,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "service", "send"]
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers 200 to what is signed with SECRET and 401 to the rest, and remembers all of it."""
+    """Answers 200 to bodies signed with SECRET and 401 to others, and keeps all bodies."""
 
     daemon_threads = False
     request_queue_size = 128
@@ -61,7 +61,7 @@ class Receiver(ThreadingHTTPServer):
         self.bodies: list[bytes] = []
         self.paths: set[str] = set()
         self.refusals: list[tuple[int, bytes]] = []
-        """The next answers, instead of 200; status 0 closes the connection without one."""
+        """The next answers, instead of 200; status 0 closes the connection without an answer."""
         self.arrived = threading.Semaphore(0)
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -293,7 +293,7 @@ class TestDuplicates:
 
 
 class FakeTime:
-    """A clock that only moves when somebody sleeps."""
+    """A clock that moves only during a sleep."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -302,7 +302,7 @@ class FakeTime:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        # As timers do: now and then too early.
+        # Timers sometimes fire too early.
         self.now += seconds if seconds < 0.01 else seconds * 0.9
 
 
@@ -480,7 +480,7 @@ class TestStop:
     ) -> None:
         monkeypatch.setattr("service.commands.send.load.GRACE_SECONDS", 3600)
         receiver.may_answer.clear()
-        # Two different ones, because the system may merge two of the same.
+        # Two different signals, because the system may merge two equal ones.
         with signalled(receiver, 5, signal.SIGINT, signal.SIGTERM):
             assert main(["--url", receiver.url, "--connections", "5"]) in (130, 143)
         assert "        5  no answer before the stop\n" in capsys.readouterr().out
@@ -495,6 +495,31 @@ class TestStop:
             assert process.wait() == 143
             assert process.stdout is not None
             assert process.stdout.read().startswith(b"sent 1 message in")
+
+
+class TestExtra:
+    WITHOUT = (
+        "import sys; sys.modules['aiohttp'] = None;"
+        "from service.commands.send.command import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", self.WITHOUT, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_without_it_the_command_says_what_to_install(self) -> None:
+        done = self.run("--count", "1")
+        sentence = "send: the package aiohttp is missing: pip install 'webhook-service[send]'\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+
+    def test_without_it_there_is_still_a_curl_command(self) -> None:
+        done = self.run("--print-curl")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("curl ")
 
 
 class TestCurl:
@@ -513,7 +538,7 @@ class TestCurl:
 
 
 def answer_to(command: bytes) -> bytes:
-    """What the service answers to the command: by a shell and curl, where there are both."""
+    """The answer to the command, run by a shell and curl if there are both."""
     if shutil.which("curl") and shutil.which("bash"):
         done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
         return done.stdout
@@ -538,6 +563,8 @@ class TestArguments:
             "--url http://host:70000",
             "--url http://host:0",
             "--url http://a..b",
+            "--url http://[::1",
+            "--url http://",
             "--count -1",
             "--count 1.5",
             "--rate -1",
@@ -593,7 +620,7 @@ class TestArguments:
 
 
 class TestService:
-    """The one that this repository is about."""
+    """The service of this repository."""
 
     @pytest.fixture
     def service(self, tmp_path: Path) -> Iterator[str]:
@@ -732,7 +759,7 @@ def free_port() -> int:
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """What was written to standard error, which must be one line and all there is."""
+    """The one line on standard error; nothing else may be written."""
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Senders as a webhook provider has them: each webhook again and again, until it gets its 200."""
+"""Senders like those of a webhook provider: each repeats a webhook until it gets a 200."""
 
 import contextlib
 import http.client
@@ -15,18 +15,19 @@ SENDERS_COUNT = 8
 
 
 class Senders:
-    """Send different webhooks to a port of this machine inside the context, each of them in turn.
+    """Send webhooks to a port of this machine, from several threads, while the context lasts.
 
-    What gets no answer, or 5xx, is sent again; behind the context all that was begun has its 200.
+    A webhook without an answer, or with a 5xx, is sent again. At the end every webhook that was
+    begun has its 200.
     """
 
     def __init__(self, port: int, count: int = SENDERS_COUNT) -> None:
         self.acknowledged: list[str] = []
-        """The ids that got 200, in the order of their answers."""
+        """The ids with a 200, in the order of the answers."""
         self.answers: Counter[int | str] = Counter()
-        """By status; by what went wrong where there was none."""
+        """By status, or by the name of the error if there was no answer."""
         self.seconds_max = 0.0
-        """The longest that one attempt took."""
+        """The duration of the longest attempt."""
         self._port = port
         self._stopping = threading.Event()
         self._gives_up = False
@@ -48,7 +49,7 @@ class Senders:
             assert not thread.is_alive(), self.answers
 
     def wait_for(self, count: int) -> None:
-        """Return when so many more have got their 200."""
+        """Return when `count` more webhooks have their 200."""
         wanted = len(self.acknowledged) + count
         wait_until(lambda: len(self.acknowledged) >= wanted)
 

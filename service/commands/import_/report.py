@@ -1,28 +1,19 @@
-"""What a person sees: a bar while it runs, a line for what went wrong, counts at the end."""
+"""What a person sees: a progress line, a sentence for each problem, and the counts at the end."""
 
-import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 from service.commands.import_.batches import Batch
+from service.commands.progress import ProgressLine
 from service.store.interface import Outcome
 
 
 class Tally:
-    """The counts of one run: of what is stored or rejected, and of nothing else."""
+    """The counts of one run: the lines that were stored or rejected."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -43,61 +34,52 @@ class Tally:
         return not self.rejected and not self.files_cut_short
 
 
-class Speed(ProgressColumn):
-    """Messages a second, over the last half minute."""
-
-    def render(self, task: Task) -> Text:
-        bytes_a_line = task.completed / (task.fields["lines"] or 1) or 1
-        return Text(f"{(task.speed or 0) / bytes_a_line:,.0f}/s")
-
-
-class Share(ProgressColumn):
-    """How much of the files has been read; nothing where nobody knows how much there is."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.total is None else f"{task.percentage:.0f}%")
-
-
-class TimeLeft(TimeRemainingColumn):
-    """As long as it takes to read the rest; nothing where nobody knows how much there is."""
-
-    def render(self, task: Task) -> Text:
-        return Text("") if task.total is None else super().render(task).append(" left")
-
-
 class Screen:
-    """Standard error: a bar, where it is a terminal, and lines above it."""
+    """Standard error: sentences, and on a terminal a progress line."""
 
-    def __init__(self, bar: Progress, bytes_total: int | None) -> None:
-        self._bar = bar
-        self._task = bar.add_task("importing", total=bytes_total, lines=0)
+    def __init__(self, bytes_total: int | None) -> None:
+        self._line = ProgressLine()
+        self._bytes_total = bytes_total
+        self._begun = time.monotonic()
+        self._doing = "importing"
+        self._tally = Tally()
 
     def show(self, tally: Tally) -> None:
-        self._bar.update(self._task, completed=tally.bytes_read, lines=tally.lines)
+        self._tally = tally
+        if self._line.is_due:
+            self._line.show(self._describe())
 
     def describe(self, doing: str) -> None:
         """Say in a word what is being done now."""
-        self._bar.update(self._task, description=doing)
+        self._doing = doing
+        self._line.show(self._describe())
 
-    def tell(self, line: str) -> None:
-        """A line for a person to read."""
-        self._bar.console.print(Text(line), soft_wrap=True)
+    def tell(self, sentence: str) -> None:
+        """A sentence for a person to read."""
+        self._line.tell(sentence)
+
+    def end(self) -> None:
+        self._line.end()
+
+    def _describe(self) -> str:
+        lines, bytes_read = self._tally.lines, self._tally.bytes_read
+        elapsed_seconds = time.monotonic() - self._begun
+        parts = [self._doing, f"{lines:,} messages", f"{lines / elapsed_seconds:,.0f}/s"]
+        if self._bytes_total and bytes_read:
+            share = min(bytes_read / self._bytes_total, 1)
+            left_seconds = round(elapsed_seconds * (1 - share) / share)
+            parts += [f"{share:.0%}", f"{timedelta(seconds=left_seconds)} left"]
+        return "  ".join(parts)
 
 
 @contextmanager
 def screen(files: Sequence[str]) -> Iterator[Screen]:
     """A screen for as long as the context lasts."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        Share(),
-        TextColumn("{task.fields[lines]:,} messages"),
-        Speed(),
-        TimeLeft(),
-    )
-    has_bar = sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=not has_bar) as bar:
-        yield Screen(bar, _bytes_of(files))
+    shown = Screen(_bytes_of(files))
+    try:
+        yield shown
+    finally:
+        shown.end()
 
 
 def summary(tally: Tally, elapsed_seconds: float) -> str:
@@ -121,6 +103,6 @@ def _count(count: int, what: str) -> str:
 
 
 def _bytes_of(files: Sequence[str]) -> int | None:
-    """The size of all files; None where one of them is a pipe."""
+    """The size of all files; None if one of them is a pipe."""
     paths = [Path(file) for file in files]
     return sum(path.stat().st_size for path in paths) if all(map(Path.is_file, paths)) else None

@@ -3,8 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable
-
-import yarl
+from urllib.parse import urlsplit
 
 from service.commands.arguments import Parser
 from service.errors import SettingsError
@@ -12,16 +11,15 @@ from service.settings import Settings
 
 DESCRIPTION = "Sign messages and send them to a running service; count and time the answers."
 EPILOG = """\
-exit code: 0 when every answer was 200, 1 when one was not, 2 for bad arguments, 130 after Ctrl-C,
-which sends no more, lets what is in flight end, and still prints the counts. Nothing is sent a
-second time on its own: a 503 is counted, whatever its Retry-After.
+exit code: 0 if every answer was 200, 1 if one was not, 2 for bad arguments, 130 after Ctrl-C.
+Ctrl-C stops the sending, waits for answers to the requests in flight, and prints the counts.
+No message is sent again: an answer 503 is counted, and its Retry-After is ignored.
 
-latency: with --rate, each message has a time at which it is due, whether or not earlier ones have
-been answered, and its latency runs from that time, also when every connection was still busy: a
-service that stalls is charged for all the messages it kept waiting. Without --rate, a connection
-sends its next message when the last one is answered, and latency runs from the send: that shows
-how much the service can take, and makes its stalls look rarer than they are. The percentiles are
-of all answers, whatever their status, and right to 0.8 %.
+latency: with --rate, each message has a time at which it is due, and its latency runs from that
+time, even if every connection was busy then. So a stall of the service counts for every message
+that had to wait. Without --rate, a connection sends its next message after the last answer, and
+latency runs from the send. That measures the throughput, and shows fewer stalls than there are.
+The percentiles cover all answers, of every status. They are right to 0.8 %.
 """
 
 SECRET_VARIABLES = ("WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE")
@@ -31,12 +29,12 @@ COUNT_DEFAULT = 100
 class Options(argparse.Namespace):
     """What the command line asks for."""
 
-    url: yarl.URL
+    url: str
     secret: bytes
     count: int | None
-    """None is all there are."""
+    """None: as many as there are."""
     rate: float
-    """Deliveries a second; 0 is as fast as it goes."""
+    """Deliveries a second; 0: as fast as possible."""
     connections: int
     duplicates: float
     file: str | None
@@ -46,7 +44,7 @@ class Options(argparse.Namespace):
 
 
 def parse(arguments: list[str]) -> Options:
-    """The options, complete. Raises SystemExit(2) after one line that says what is wrong."""
+    """The options, complete. Raises SystemExit(2) after one line that names the mistake."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.count is None and given.file is None:
@@ -60,7 +58,7 @@ def parse(arguments: list[str]) -> Options:
 
 
 def _secret(option: str | None) -> bytes:
-    """The secret of the option or else of the environment, read as the service reads it.
+    """The secret from the option, or else from the environment, by the rules of the service.
 
     Raises SettingsError.
     """
@@ -86,12 +84,12 @@ def _add_target(parser: Parser) -> None:
         "--url",
         type=_url,
         default="http://127.0.0.1:8000/webhook",
-        help="where to send; an address without a path gets /webhook (default: %(default)s)",
+        help="the address; one without a path gets /webhook (default: %(default)s)",
     )
     parser.add_argument(
         "--secret",
-        help="what to sign with (default: WEBHOOK_SECRET, or what the file WEBHOOK_SECRET_FILE"
-        " holds); mind that anyone on this machine can see it in `ps` when it is given here",
+        help="the secret to sign with (default: WEBHOOK_SECRET, or the content of the file"
+        " WEBHOOK_SECRET_FILE); every user of this machine can read this option with `ps`",
     )
     parser.add_argument(
         "--timeout",
@@ -107,22 +105,22 @@ def _add_load(parser: Parser) -> None:
         "--count",
         type=_number(int, "a whole number, 0 or more", lambda number: number >= 0),
         metavar="N",
-        help="how many to send, repeats included; 0: until Ctrl-C, or the end of the --file"
-        f" (default: {COUNT_DEFAULT}; with --file, 0)",
+        help="how many messages to send, repeats included; 0: until Ctrl-C, or to the end of the"
+        f" --file (default: {COUNT_DEFAULT}; with --file, 0)",
     )
     parser.add_argument(
         "--rate",
         type=_number(float, "0, or 0.001 or more", lambda number: number == 0 or number >= 0.001),
         default=0.0,
         metavar="N",
-        help="messages a second; 0: as fast as they are answered (default: 0)",
+        help="messages a second; 0: as many as the service answers (default: 0)",
     )
     parser.add_argument(
         "--connections",
         type=_number(int, "a whole number from 1 to 10000", lambda number: 1 <= number <= 10_000),
         default=16,
         metavar="N",
-        help="how many are on their way at once, at most (default: 16)",
+        help="how many requests are in flight at once, at most (default: 16)",
     )
 
 
@@ -132,14 +130,14 @@ def _add_messages(parser: Parser) -> None:
         type=_number(float, "a percentage from 0 to below 100", lambda number: 0 <= number < 100),
         default=0.0,
         metavar="PERCENT",
-        help="how many of the deliveries repeat an earlier one, byte for byte (default: 0)",
+        help="the share of deliveries that repeat an earlier one, byte for byte (default: 0)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--file",
         metavar="MESSAGES.NDJSON",
-        help="send the lines of this file as they are, one message each; -: standard input"
-        " (default: messages made up on the spot)",
+        help="send the lines of this file unchanged, one message each; -: standard input"
+        " (default: made-up messages)",
     )
     source.add_argument(
         "--print-curl",
@@ -148,22 +146,25 @@ def _add_messages(parser: Parser) -> None:
     )
 
 
-def _url(text: str) -> yarl.URL:
-    """The webhook's address; of an address without a path, the one that the service has there."""
+def _url(text: str) -> str:
+    """The address of the webhook; an address without a path gets /webhook."""
+    refused = argparse.ArgumentTypeError(f"must be http://host:port or https://host, not {text!r}")
     try:
-        url = yarl.URL(text)
-        (url.raw_host or "").encode("idna")  # the resolver does it later, when it is too late
+        url = urlsplit(text)
+        port = url.port
+        (url.hostname or "").encode("idna")  # the resolver would refuse it later
     except ValueError:
-        url = yarl.URL()
-    if url.scheme not in ("http", "https") or not url.host or not url.port:
-        raise argparse.ArgumentTypeError(f"must be http://host:port or https://host, not {text!r}")
-    return url / "webhook" if url.path == "/" else url
+        raise refused from None
+    has_space = any(character.isspace() for character in text)
+    if url.scheme not in ("http", "https") or not url.hostname or port == 0 or has_space:
+        raise refused
+    return url._replace(path="/webhook").geturl() if url.path in ("", "/") else text
 
 
 def _number(
     kind: type[int] | type[float], takes: str, allows: Callable[[float], bool]
 ) -> Callable[[str], float]:
-    """A parser of numbers for argparse, which says what it takes when it refuses one."""
+    """A parser of numbers for argparse; its refusal says which numbers are allowed."""
 
     def parse_number(text: str) -> float:
         try:

@@ -7,17 +7,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-# How far back a repeat may reach, whichever is less: enough to be apart from its first delivery,
-# and bounded, whatever is sent.
+# A repeat repeats one of so many recent deliveries, or of so many bytes of them, whichever is less.
 RECENT_DELIVERIES = 1024
 RECENT_BYTES = 16 << 20
 
-# Waiting longer than this for a message is waiting for a pipe, not making one up.
 PIPE_WAIT_SECONDS = 0.001
+"""A longer wait for a message is a wait for a pipe. To make up a message takes less."""
 
 
 class Delivery(NamedTuple):
-    """One request to be sent; `due_seconds` is on the clock of `time.perf_counter`."""
+    """One request; `due_seconds` is on the clock of `time.perf_counter`."""
 
     body: bytes
     signature: str
@@ -26,7 +25,7 @@ class Delivery(NamedTuple):
 
 
 class Recent:
-    """The latest deliveries, to repeat one of them."""
+    """The latest deliveries, from which repeats are taken."""
 
     def __init__(self) -> None:
         self._deliveries: deque[Delivery] = deque()
@@ -53,8 +52,8 @@ async def signed(
 ) -> AsyncIterator[Delivery]:
     """Yield each body signed, with repeats in between.
 
-    Of the first n deliveries, `repeats_percent` hundredths of n, rounded down, are repeats: spread
-    evenly rather than drawn, so that the share is exact at every n. Must be below 100.
+    `repeats_percent`, below 100, is the share of repeats. They are spread evenly: among the first n
+    deliveries there are n * repeats_percent / 100 repeats, rounded down, for every n.
     """
     recent, sent, repeats = Recent(), 0, 0
     async for body in bodies:
@@ -69,7 +68,7 @@ async def signed(
 
 
 async def first(deliveries: AsyncIterator[Delivery], count: int | None) -> AsyncIterator[Delivery]:
-    """Yield the first `count` of them, 1 or more, or all when it is None."""
+    """Yield the first `count` deliveries, 1 or more; all if it is None."""
     sent = 0
     async for delivery in deliveries:
         yield delivery
@@ -79,11 +78,11 @@ async def first(deliveries: AsyncIterator[Delivery], count: int | None) -> Async
 
 
 async def paced(deliveries: AsyncIterator[Delivery], rate: float) -> AsyncIterator[Delivery]:
-    """Yield `rate` deliveries a second, each at its time or, when that has passed, at once.
+    """Yield `rate` deliveries a second, each at its time; a late one at once.
 
-    The times come from the clock alone, never from how fast answers arrive: a service that stalls
-    is charged for every message that should have been sent meanwhile. A pipe that has nothing to
-    send is not the service's fault: the times after such a wait are put off by it.
+    The times depend on the clock only, not on answers: during a stall of the service, messages
+    still become due, and their latency counts the wait. A wait for a silent pipe is not the
+    service's fault, so it moves all later times.
     """
     start, number = time.perf_counter(), 0
     asked = start
@@ -100,6 +99,6 @@ async def paced(deliveries: AsyncIterator[Delivery], rate: float) -> AsyncIterat
 
 
 async def _sleep_until(due_seconds: float) -> None:
-    # More than once, because the loop's timers tick in milliseconds, and may fire early.
+    # In a loop: the event loop's timers tick in milliseconds, and may fire early.
     while (wait := due_seconds - time.perf_counter()) > 0:  # noqa: ASYNC110 - no event to await
         await asyncio.sleep(wait)

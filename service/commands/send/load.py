@@ -1,4 +1,4 @@
-"""The run: a feeder that keeps the schedule, and as many workers as there are connections."""
+"""The requests of a run: one task feeds deliveries, one task for each connection sends them."""
 
 import asyncio
 import os
@@ -12,8 +12,8 @@ import yarl
 from service.commands.send.deliveries import Delivery
 from service.commands.send.tally import Tally
 
-# What is in flight when the run is stopped may still be answered for this long.
 GRACE_SECONDS = 3.0
+"""After a stop, requests in flight may still be answered for this long."""
 
 
 class Refusal(msgspec.Struct):
@@ -34,23 +34,23 @@ ERROR_KINDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class Load:
-    """Sends every delivery once, over `connections` connections, and counts what comes back.
+    """Sends every delivery once, over `connections` connections, and counts the answers.
 
-    Latency runs from the time a delivery was due; without a schedule, from its start. When `run`
-    ends, `failure` says why it could not go on, if so.
+    Latency runs from the time a delivery was due; without a schedule, from its start. After `run`,
+    `failure` is the reason why it could not go on, or None.
     """
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        url: yarl.URL,
+        url: str,
         deliveries: AsyncIterator[Delivery],
         connections: int,
     ) -> None:
         self.tally = Tally()
         self.failure: str | None = None
         self._session = session
-        self._url = url
+        self._url = yarl.URL(url)
         self._deliveries = deliveries
         self._connections = connections
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(connections)
@@ -58,13 +58,13 @@ class Load:
         self._stopping = False
 
     async def run(self) -> None:
-        """Return when all is sent, or soon after `stop`."""
+        """Return when every delivery has ended, or soon after `stop`."""
         async with asyncio.TaskGroup() as group:
             self._tasks = [group.create_task(self._feed())]
             self._tasks += [group.create_task(self._work()) for _ in range(self._connections)]
 
     def stop(self) -> None:
-        """Begin nothing new and give what is in flight a moment; called again, give up on it."""
+        """Send nothing more, and wait for answers in flight; called again, stop waiting."""
         if self._stopping:
             self._give_up()
             return
@@ -117,7 +117,7 @@ class Load:
 
     def _failed(self, error: Exception) -> None:
         self.tally.failed(kind_of(error))
-        # Nothing was ever reached: a million more attempts would say the same.
+        # No attempt has reached a service, so the next ones would fail in the same way.
         if isinstance(error, aiohttp.ClientConnectorError) and not self.tally.latencies.count:
             self.failure = unreachable(self._url, error)
             if not self._stopping:
@@ -125,7 +125,7 @@ class Load:
 
 
 def detail_of(answer: bytes) -> str:
-    """The sentence of the service's error shape; of any other answer, its beginning."""
+    """The sentence in the service's error shape; of any other answer, its beginning."""
     try:
         return decode_refusal(answer).detail
     except (msgspec.DecodeError, RecursionError):
@@ -133,7 +133,7 @@ def detail_of(answer: bytes) -> str:
 
 
 def kind_of(error: Exception) -> str:
-    """Name the error, by one of few names, whatever addresses and numbers its text holds."""
+    """A short name for the error, without the addresses and numbers in its text."""
     for kind, name in ERROR_KINDS:
         if isinstance(error, kind):
             return name
@@ -143,7 +143,7 @@ def kind_of(error: Exception) -> str:
 
 
 def unreachable(url: yarl.URL, error: aiohttp.ClientConnectorError) -> str:
-    """Say that there is no service there, and what to do about it."""
+    """The sentence for a service that cannot be reached, with what to do about it."""
     origin = url.origin()
     if isinstance(error.os_error, ConnectionRefusedError):
         return f"nothing listens at {origin} - start it with `just run`"

@@ -1,4 +1,4 @@
-"""What is sent: messages made up on the spot, or the lines of a file."""
+"""The bodies to send: made-up messages, or the lines of a file."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from service.messages.message import WebhookBody, encode
 
 CHUNK_BYTES = 1 << 16
 
-# Numbers that Ofcom and NANPA keep for drama and fiction: none of them is anybody's telephone.
+# Ofcom and NANPA reserve these numbers for drama and fiction.
 SENDERS = tuple(f"+447700900{number:03}" for number in range(1000))
 RECIPIENT = "+12025550123"
 
@@ -43,15 +43,15 @@ def made_up() -> bytes:
 
 
 async def made_up_endlessly() -> AsyncIterator[bytes]:
-    """Yield new messages for as long as they are asked for."""
+    """Yield new messages without end."""
     while True:
         yield made_up()
 
 
 async def lines(file: FileIO) -> AsyncIterator[bytes]:
-    """Yield the file's lines as they are, without the line feed; blank ones are left out.
+    """Yield the file's lines unchanged, without the line feed; blank lines are left out.
 
-    Holds one chunk, or one line where that is longer. Raises OSError when the file cannot be read.
+    Holds one chunk in memory, or one line if that is longer. Raises OSError.
     """
     rest = b""
     async for chunk in _chunks(file):
@@ -73,11 +73,11 @@ async def _chunks(file: FileIO) -> AsyncIterator[bytes]:
 
 
 async def _readable(file: FileIO) -> None:
-    """Wait until a read would not block: a pipe may have nothing to say for hours."""
+    """Wait until a read would not block; a pipe may stay silent for hours."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     try:
         loop.add_reader(file, ready.set)
-    except PermissionError:  # epoll's answer for a plain file, which is always readable
+    except PermissionError:  # from epoll, for a plain file, which is always readable
         return
     try:
         await ready.wait()

@@ -1,64 +1,42 @@
-"""What a person sees: a bar while it runs, a summary when it has ended."""
+"""What a person sees: a progress line while it runs, and a summary at the end."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
-
+from service.commands.progress import REFRESH_SECONDS, ProgressLine
 from service.commands.send.tally import Tally
-
-REFRESH_SECONDS = 0.2
-
-
-class Speed(ProgressColumn):
-    """Deliveries a second, over the last half minute."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:,.0f}/s")
 
 
 @contextmanager
 def progress(tally: Tally, total: int | None) -> Iterator[None]:
-    """Show a bar on standard error, when that is a terminal, as long as the context lasts."""
-    if not sys.stderr.isatty():
+    """Show the progress on standard error, if that is a terminal, while the context lasts."""
+    line, begun = ProgressLine(), time.monotonic()
+
+    def show() -> None:
+        line.show(_progress(tally, total, time.monotonic() - begun))
+
+    ticker = asyncio.create_task(_repeat(show))
+    try:
         yield
-        return
-    columns = (
-        TextColumn("sending"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Speed(),
-        TimeElapsedColumn(),
-    )
-    # Refreshed by the loop and not by rich's thread, which would take its turns while we measure.
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
-        task = bar.add_task("", total=total)
-        ticker = asyncio.create_task(_tick(bar, task, tally))
-        try:
-            yield
-        finally:
-            ticker.cancel()
-            bar.update(task, completed=tally.sent, refresh=True)
+    finally:
+        ticker.cancel()
+        show()
+        line.end()
 
 
-async def _tick(bar: Progress, task: TaskID, tally: Tally) -> None:
+async def _repeat(show: Callable[[], None]) -> None:
     while True:
-        bar.update(task, completed=tally.sent, refresh=True)
+        show()
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+def _progress(tally: Tally, total: int | None, elapsed_seconds: float) -> str:
+    of_total = "" if total is None else f"/{total:,}"
+    speed = tally.sent / elapsed_seconds if elapsed_seconds else 0
+    return f"sending  {tally.sent:,}{of_total}  {speed:,.0f}/s  {elapsed_seconds:.0f} s"
 
 
 def summary(tally: Tally, elapsed_seconds: float, rate: float) -> str:

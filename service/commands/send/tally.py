@@ -1,20 +1,20 @@
-"""What came back: counts and latencies, in the same memory for a hundred messages or a billion."""
+"""The counts and latencies of the answers, in constant memory."""
 
 from array import array
 from collections import Counter
 
 DETAIL_CHARACTERS = 200
 
-# Each power of two of microseconds is cut into 128 steps: a step is at most 1/128 of its value.
 STEP_BITS = 7
-# 2**40 microseconds, 12 days: nobody waits longer for an answer.
+"""Each power of two of microseconds is divided into 128 steps, so a step is at most 1/128 wide."""
 MICROSECONDS_BITS = 40
+"""The longest latency is 2**40 microseconds, 12 days."""
 
 
 class Latencies:
-    """A histogram that gives any percentile to within 0.8 % (the manner of HdrHistogram).
+    """A histogram like HdrHistogram: every percentile is right to 0.8 %.
 
-    One counter a step: 35 kB, however many are recorded.
+    It has one counter for each step: 35 kB in all.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Latencies:
         self.max_seconds = max(self.max_seconds, seconds)
 
     def percentile_seconds(self, percent: float) -> float:
-        """What `percent` of the latencies did not exceed; 0 when there are none."""
+        """The latency that `percent` of all did not exceed; 0 if there are none."""
         wanted, seen = self.count * percent / 100, 0
         for step, count in enumerate(self._counts):
             seen += count
@@ -62,7 +62,7 @@ class Tally:
 
     @property
     def sent(self) -> int:
-        """How many deliveries ended, with an answer or without."""
+        """How many deliveries have ended, with an answer or without."""
         return self.latencies.count + self.errors.total()
 
     @property
@@ -75,10 +75,10 @@ class Tally:
         self.latencies.record(latency_seconds)
 
     def explained(self, status: int, detail: str) -> None:
-        """Keep the first explanation that came with this status."""
+        """Keep `detail` if it is the first explanation of this status."""
         printable = "".join(c if c.isprintable() else "?" for c in detail[:DETAIL_CHARACTERS])
         self.details.setdefault(status, printable)
 
     def failed(self, kind: str) -> None:
-        """Count a delivery that no answer came for."""
+        """Count a delivery that got no answer."""
         self.errors[kind] += 1
