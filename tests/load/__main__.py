@@ -1,4 +1,4 @@
-"""`just floods`: the service under what no service is meant for, and what became of it."""
+"""`just load`: the service under what no service is meant for, and what became of it."""
 
 import argparse
 import os
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="just floods", description=__doc__)
+    parser = argparse.ArgumentParser(prog="just load", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--seconds", type=int, help="that each lasts, where its own are too many")
     parser.add_argument(
@@ -74,7 +74,7 @@ def _let_loose(name: str, seconds: int, watch: Watch) -> Flood:
     return Flood(
         name=name,
         load=KINDS[name].load,
-        command=" ".join(["just floods", *sys.argv[1:]]),
+        command=" ".join(["just load", *sys.argv[1:]]),
         began_at=began_at,
         seconds=seconds,
         commit=machine.describe_commit(),

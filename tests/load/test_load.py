@@ -257,7 +257,7 @@ def results(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def test_the_altered_world_is_altered(tmp_path: Path) -> None:
-    """Else `just floods surroundings` would prove nothing; what it does there, in short."""
+    """Else `just load surroundings` would prove nothing; what it does there, in short."""
     with running_target(ALTERED, tmp_path / "app.db") as server, Client(server.port) as client:
         assert probe(server.port).status == 200
         server.send_signal(signal.SIGUSR1)
@@ -272,7 +272,7 @@ def test_the_altered_world_is_altered(tmp_path: Path) -> None:
 
 
 def test_the_slow_disk_is_slow(tmp_path: Path) -> None:
-    """Else `just floods tenfold` would offer less than ten times what the service takes."""
+    """Else `just load tenfold` would offer less than ten times what the service takes."""
     with running_target(SLOW_DISK, tmp_path / "app.db") as server:
         assert probe(server.port).status == 200
         took = scrape(server.port)["ingest_commit_duration_seconds_sum"]
@@ -287,7 +287,7 @@ def a_flood(*found: Finding) -> Flood:
     return Flood(
         name="overload",
         load="Much.",
-        command="just floods overload",
+        command="just load overload",
         began_at="2026-11-23T12:00:00Z",
         seconds=60,
         commit="abc",
