@@ -1,10 +1,10 @@
--- Run once by the image, when the volume is empty: the service's role and its database.
+-- Makes the service's role and its database. The image runs it once, when the volume is empty.
 
 \set password `cat /run/secrets/database_password`
 
--- Not a superuser. As the owner of the database it may create pg_trgm, which is a trusted extension.
+-- Not a superuser. The owner of a database may create pg_trgm, because it is a trusted extension.
 CREATE ROLE webhook LOGIN PASSWORD :'password';
 CREATE DATABASE webhook OWNER webhook;
 
--- From now on the superuser gets in only by the container's own socket.
+-- From here on, the superuser can log in only through the container's own socket.
 ALTER ROLE postgres PASSWORD NULL;

@@ -1,4 +1,4 @@
-"""compose.yml and what it leans on: what each profile starts, with which rights and secrets."""
+"""compose.yml and the recipes around it: the services of each choice, their rights and secrets."""
 
 import os
 import re
@@ -27,28 +27,34 @@ def compose() -> Content:
     return content
 
 
-def services_of(compose: Content, profile: str) -> Content:
-    """What a profile starts: its own, and what has no profile."""
+def services_of(compose: Content, profile: str | None) -> Content:
+    """The services of one profile; None: those that `docker compose up` starts."""
     return {
         name: service
         for name, service in compose["services"].items()
-        if profile in service.get("profiles", [profile])
+        if service.get("profiles") == (None if profile is None else [profile])
     }
 
 
-def test_each_profile_starts_its_own_services(compose: Content) -> None:
-    assert set(services_of(compose, "sqlite")) == {"service"}
-    assert set(services_of(compose, "postgres")) == {
-        "replica-1",
-        "replica-2",
-        "proxy",
-        "database",
-    }
-    assert "COMPOSE_PROFILES=sqlite\n" in (ROOT / ".env").read_text()
+def test_without_a_profile_one_service_starts(compose: Content) -> None:
+    assert set(services_of(compose, None)) == {"service"}
+    assert set(services_of(compose, "postgres")) == set(compose["services"]) - {"service"}
 
 
-@pytest.mark.parametrize("profile", ["sqlite", "postgres"])
-def test_each_profile_publishes_one_port_on_this_machine(compose: Content, profile: str) -> None:
+def test_the_proxy_brings_all_of_its_profile(compose: Content) -> None:
+    started, added = set(), {"proxy"}
+    while added:
+        started |= added
+        added = {
+            needed for name in added for needed in compose["services"][name].get("depends_on", ())
+        }
+    assert started == set(services_of(compose, "postgres"))
+
+
+@pytest.mark.parametrize("profile", [None, "postgres"])
+def test_each_choice_publishes_one_port_on_this_machine(
+    compose: Content, profile: str | None
+) -> None:
     services = services_of(compose, profile).values()
     assert [service["ports"] for service in services if "ports" in service] == [[PORT]]
 
@@ -127,7 +133,7 @@ def test_up_says_where_it_listens(tmp_path: Path, address: str) -> None:
     if just is None:
         pytest.skip("there is no just on the PATH")
     shutil.copy(ROOT / "justfile", tmp_path)
-    podman = tmp_path / "podman"  # in the real one's place, and content with everything
+    podman = tmp_path / "podman"  # instead of the real one; accepts every command
     podman.write_text("#!/bin/sh\n")
     podman.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
@@ -142,7 +148,7 @@ def test_up_says_where_it_listens(tmp_path: Path, address: str) -> None:
     )
 
 
-def test_the_caddyfile_names_the_replicas_that_there_are(compose: Content) -> None:
+def test_the_caddyfile_names_the_replicas(compose: Content) -> None:
     replicas = [f"{name}:8000" for name in compose["services"] if name.startswith("replica-")]
     assert compose["services"]["proxy"]["environment"]["REPLICAS"].split() == replicas
     assert f"{{$REPLICAS:{' '.join(replicas)}}}" in (ROOT / "deploy/compose/Caddyfile").read_text()
