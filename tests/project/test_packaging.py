@@ -1,4 +1,4 @@
-"""What is shipped: the wheel, installed where no checkout is, and the files of the container."""
+"""The wheel, installed without a checkout, the lock files, and the files of the container."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the wheel of this checkout has been built and installed, offline."""
+    """A folder in which the wheel of this checkout is installed, without a network."""
     folder = tmp_path_factory.mktemp("wheel")
     _python("-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder), cwd=ROOT)
     wheel = next(folder.glob("*.whl"))
@@ -75,14 +75,53 @@ def test_the_installed_command_serves_from_its_own_files(site: Path, tmp_path: P
 
 
 def test_the_lock_files_hold_every_dependency_at_a_version_that_is_allowed() -> None:
-    for file in ("requirements.txt", "requirements-dev.txt"):
-        pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
-        for requirement in map(Requirement, requires("webhook-service") or ()):
-            assert requirement.specifier.contains(pins.get(requirement.name, "")), requirement
+    for requirement in map(Requirement, requires("webhook-service") or ()):
+        for file in ("send",) if "send" in str(requirement.marker) else ("service", "send"):
+            (version,) = pinned(file)[requirement.name]
+            assert requirement.specifier.contains(version), requirement
+
+
+def test_no_two_lock_files_disagree() -> None:
+    """They are installed into one environment: each recipe would undo the work of another."""
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "requirements").iterdir():
+        for name, versions in pinned(file.stem).items():
+            assert found.setdefault(name, versions) == versions, name
+
+
+def test_serving_imports_only_packages_that_a_server_has() -> None:
+    modules = _python("-c", IMPORT_MODULES, *pinned("service"), cwd=ROOT).split()
+    assert {"service.http.server", "service.commands.import_.command"} <= set(modules)
+
+
+IMPORT_MODULES = """
+import importlib, pkgutil, re, sys
+from importlib.metadata import packages_distributions
+
+for package, names in packages_distributions().items():
+    if not {re.sub("[_.]", "-", name).lower() for name in names} & set(sys.argv[1:]):
+        sys.modules[package] = None  # an import of it fails
+sys.modules.pop("service", None)
+import service
+
+for module in pkgutil.walk_packages(service.__path__, "service."):
+    if module.name not in ("service.commands.send.run", "service.commands.send.load"):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+
+
+def pinned(name: str) -> dict[str, set[str]]:
+    """The packages of one file of requirements/, and their versions (one for each platform)."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    found: dict[str, set[str]] = {}
+    for package, pin in re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE):
+        found.setdefault(package, set()).add(pin)
+    return found
 
 
 def test_compose_checks_health_as_the_image_does() -> None:
-    # Images in the OCI format do not carry the check, so compose.yml repeats it.
+    # Images in the OCI format have no health check, so compose.yml repeats it.
     image, compose = (ROOT / "Containerfile").read_text(), (ROOT / "compose.yml").read_text()
     (command,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", image, re.MULTILINE)
     assert f"test: {json.dumps(['CMD', *json.loads(command)])}\n" in compose

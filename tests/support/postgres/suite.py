@@ -71,7 +71,7 @@ class Suite:
         if install is None:
             reason = f"without PostgreSQL's programs, {VARIABLE} must name a server"
             if has_packages():
-                pytest.fail(f"the packages of requirements-servers.txt are missing; or {reason}")
+                pytest.fail(f"the packages of requirements/servers.txt are missing; or {reason}")
             pytest.skip(reason)
         return self._closing.enter_context(Server(None, install, SETTINGS))
 
