@@ -29,7 +29,7 @@ from service.messages.text import fold
 from service.sources import signature
 from service.store.access_paths import FEW_MESSAGES, READS_IN_A_ROW
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
-from service.store.postgres import counts as postgres_counts
+from service.store.postgres import indexer as postgres_indexer
 from service.store.postgres import reads as postgres_reads
 from service.store.sqlite import indexer
 from service.store.sqlite import reads as sqlite_reads
@@ -76,7 +76,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 @finding_the_smallest_failure_takes_minutes
 @patch.object(indexer, "SLICE_MESSAGES", 4)
 @patch.object(indexer, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
-@patch.object(postgres_counts.Indexer, "start", lambda _: None)
+@patch.object(postgres_indexer.Indexer, "start", lambda _: None)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
 def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(

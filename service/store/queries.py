@@ -81,6 +81,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     apply_pending_counts: str
     apply_pending_texts: str
     count_by_pair: str
+    count_unindexed: str
     discard_pending_texts: str
     estimate_filter: str
     estimate_scan: str
@@ -89,7 +90,6 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     lock_totals: str
     page_by_pair: str
     page_by_scan: str
-    read_pending: str
     read_server: str
     read_size: str
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.store.postgres.connection import put_last
+from service.store.postgres.server import put_last
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class LateTrigrams:
     @asynccontextmanager
     async def opened(self, search_sql_end: str = "") -> AsyncIterator[PostgresStore]:
         store = PostgresStore(self.url, allows_async_commit=True, timeout_seconds=60)
-        store._search_sql += search_sql_end
+        store._migrator._search_sql += search_sql_end
         await store.open()
         try:
             yield store
@@ -135,7 +135,7 @@ async def test_notes_do_not_pile_up_without_the_index(database: LateTrigrams) ->
         for number in range(5):
             await insert(store, str(number))
         await store.index_all()
-        assert await store._writers.run(5, store._indexer._read_pending) == {
+        assert await store._writers.run(5, store._indexer._count_unindexed) == {
             "pending_counts": 0,
             "pending_texts": 0,
         }

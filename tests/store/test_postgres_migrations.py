@@ -13,7 +13,7 @@ import pytest
 from service.errors import DatabaseError
 from service.store.interface import Filter
 from service.store.migrate import load_migrations
-from service.store.postgres.connection import Session
+from service.store.postgres.connection import Connection
 from service.store.postgres.store import PostgresStore
 from service.store.queries import sql_folder
 from tests.store.databases import PostgresDatabase
@@ -149,9 +149,9 @@ async def test_instances_that_create_the_list_of_migrations_at_the_same_moment_a
     url = database.url
     store = PostgresStore(url, database.sql, allows_async_commit=True)
     connections = [await asyncpg.connect(url) for _ in range(8)]
-    sessions = [Session(connection, is_pooled=False) for connection in connections]
+    wrapped = [Connection(connection, is_pooled=False) for connection in connections]
     for _ in range(60):
-        await asyncio.gather(*map(store._create_migrations, sessions))
+        await asyncio.gather(*map(store._migrator.create_list, wrapped))
         (row,) = await connections[0].fetch("SELECT number FROM migrations")
         assert row["number"] == 0
         await connections[0].execute("DROP TABLE migrations")

@@ -9,7 +9,7 @@ import pytest
 
 from service.store.interface import Filter, Store
 from service.store.postgres import reads as postgres_reads
-from service.store.postgres.connection import Session
+from service.store.postgres.connection import Connection
 from service.store.postgres.store import PostgresStore
 from tests.store.databases import Database, PostgresDatabase
 from tests.store.messages import NOON, message, row
@@ -72,19 +72,19 @@ def run(filled: Store) -> Iterator[list[str]]:
     assert isinstance(filled, PostgresStore)
     names = {sql: name for name, sql in msgspec.structs.asdict(filled._queries).items()}
     found: list[str] = []
-    fetch, snapshot = Session.fetch, Session.snapshot
+    fetch, snapshot = Connection.fetch, Connection.snapshot
 
-    def note_fetch(session: Session, sql: str, *parameters: Any) -> Any:
+    def note_fetch(connection: Connection, sql: str, *parameters: Any) -> Any:
         found.append(names[sql])
-        return fetch(session, sql, *parameters)
+        return fetch(connection, sql, *parameters)
 
-    def note_snapshot(session: Session) -> Any:
+    def note_snapshot(connection: Connection) -> Any:
         found.append(SNAPSHOT)
-        return snapshot(session)
+        return snapshot(connection)
 
     with (
-        patch.object(Session, "fetch", note_fetch),
-        patch.object(Session, "snapshot", note_snapshot),
+        patch.object(Connection, "fetch", note_fetch),
+        patch.object(Connection, "snapshot", note_snapshot),
     ):
         yield found
 

@@ -1,4 +1,4 @@
-"""A pool of connections to PostgreSQL, and the deadlines of what runs on them."""
+"""Pools of connections, and the deadline of everything that runs on them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,19 +9,21 @@ import asyncpg
 
 from service.errors import DatabaseError
 from service.store.interface import DatabaseSilent, QueryTimeout, StoreError
-from service.store.postgres.connection import Server, Session, describe_error, is_lost
+from service.store.postgres.connection import Connection
+from service.store.postgres.errors import describe_error, is_lost
+from service.store.postgres.server import Server
 
 T = TypeVar("T")
 
 RELEASE_SECONDS = 1
-"""How long a statement that was told to stop may take to do so, before its connection is cut."""
+"""A cancelled statement may take this long to end. Then its connection is terminated."""
 
 IDLE_SECONDS = 60
-"""After so long a connection that nobody uses is closed."""
+"""A connection that is unused for so long is closed."""
 
 
 class Pool:
-    """At most so many connections, made when they are needed. `open` it first."""
+    """At most `connections_max` connections, made when they are needed. `open` it first."""
 
     def __init__(self, server: Server, connections_max: int) -> None:
         self._server = server
@@ -30,34 +32,26 @@ class Pool:
         self._work: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Make it ready; connects to nothing yet."""
-        self._pool = await asyncpg.create_pool(
-            min_size=0,
-            max_size=self._connections_max,
-            max_inactive_connection_lifetime=IDLE_SECONDS,
-            connect=self._server.connect,
-            reset=_keep,
-        )
-        self._server.when_lost(self._pool.expire_connections)
+        """Make it ready. It does not connect yet."""
+        self._pool = await self._server.make_pool(self._connections_max, IDLE_SECONDS)
 
-    async def run(self, seconds: float, use: Callable[[Session], Awaitable[T]]) -> T:
-        """What `use` returns; it is stopped after `seconds`, or when nobody waits for it any more.
+    async def run(self, seconds: float, use: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `use` returns. It is stopped after `seconds`, or when the caller is cancelled.
 
-        Raises QueryTimeout past `seconds`, DatabaseSilent where no connection could be made in
-        time, and StoreError for whatever else the server says.
+        Raises QueryTimeout after `seconds`, DatabaseSilent if no connection could be made in time,
+        and StoreError for any other answer of the server.
         """
-        pool = self._pool
-        if pool is None:
+        if self._pool is None:
             raise StoreError("the database is closed")
-        loan = _Loan(pool, self._server)
-        work = self._begin(loan.use(use))
+        checkout = _Checkout(self._pool, self._server)
+        work = self._begin(checkout.run(use))
         try:
-            # The deadline holds whatever the server does. To stop what is under way takes a
-            # connection to it, which nobody should wait for.
+            # The deadline holds whatever the server does. To cancel a statement takes another
+            # connection, so the caller does not wait for that.
             await asyncio.wait((work,), timeout=seconds)
         finally:
             if not work.done():
-                self._begin(loan.stop(work))
+                self._begin(checkout.stop(work))
         if not work.done():
             raise QueryTimeout(f"the database took longer than {seconds:g} s")
         try:
@@ -70,7 +64,7 @@ class Pool:
             raise StoreError(str(error)) from error
 
     async def close(self) -> None:
-        """Close all connections, when what is under way has ended; safe to call twice."""
+        """Close all connections when the work under way has ended; safe to call twice."""
         pool, self._pool = self._pool, None
         while self._work:
             await asyncio.wait(self._work)
@@ -85,42 +79,39 @@ class Pool:
         return task
 
 
-class _Loan:
-    """A connection, while somebody has it."""
+class _Checkout:
+    """One use of a connection of the pool."""
 
     def __init__(self, pool: Any, server: Server) -> None:
         self._pool = pool
         self._server = server
         self._connection: Any = None
 
-    async def use(self, use: Callable[[Session], Awaitable[T]]) -> T:
-        """Take a connection, and give it back."""
+    async def run(self, use: Callable[[Connection], Awaitable[T]]) -> T:
+        """Take a connection, use it, and give it back."""
         self._connection = connection = await self._pool.acquire()
         try:
-            return await use(Session(connection, self._server.is_pooled))
+            return await use(Connection(connection, self._server.is_pooled))
         except asyncpg.PostgresError as error:
             if is_lost(error):
                 connection.terminate()
-                await self._server.tell_lost(error)
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                await self._server.expire_connections()
             raise
         finally:
             self._connection = None
-            # Where a statement was told to stop, this waits until it has.
+            # After a cancellation this waits until the statement has ended.
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
     async def stop(self, work: asyncio.Task[Any]) -> None:
-        """Stop what is done with it, and cut the connection where that takes too long."""
+        """Cancel the work, and terminate the connection if that takes too long."""
         work.cancel()
         await asyncio.wait((work,), timeout=RELEASE_SECONDS)
         if not work.done():
             if self._connection is not None:
                 self._connection.terminate()
-            await self._server.tell_lost(None)
+            await self._server.expire_connections()
             await asyncio.wait((work,))
         if not work.cancelled():
-            work.exception()  # there is nobody to be told
-
-
-async def _keep(_: Any) -> None:
-    """Nothing is set on a connection that the next user would have to find undone."""
+            work.exception()  # retrieved, so that asyncio does not log it

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.postgres.store import COMMIT_SECONDS_MAX
+from service.store.postgres.store import COMMIT_SECONDS_MAX, READERS
 from service.store.queries import sql_folder
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.watching import Watch
@@ -15,6 +16,8 @@ from tests.support.processes import ServiceProcess
 from tests.support.service import encode, message, signed, wait_until
 
 SEARCH = "/messages?q=hello"
+READY = "/health/ready"
+PROBE_SECONDS = 1
 TIMEOUT_SECONDS = 1
 
 
@@ -79,6 +82,26 @@ def test_a_hundred_searches_that_hang_do_not_stop_webhooks(
     print(f"p99 of {len(beside)} beside 100 searches: {beside[int(len(beside) * 0.99)]:.3f} s")
     assert len(beside) > 50
     assert beside[int(len(beside) * 0.99)] < 1
+
+
+def test_slow_reads_do_not_make_the_probe_red(
+    durable_server: Server, database: str, process: ServiceProcess
+) -> None:
+    """More reads hang than have connections; the probe has a connection of its own."""
+    with (
+        locked(durable_server, database, "messages", "ACCESS EXCLUSIVE"),
+        ThreadPoolExecutor() as threads,
+    ):
+        paths = [f"/messages?offset={number}&total=false" for number in range(20)]
+        reads = threads.submit(Watch(process).ask, *paths)
+        wait_until(lambda: len(active(durable_server, database, "page_by_ts")) == READERS)
+        for _ in range(3):
+            status, seconds = Watch(process).ask(READY)[READY]
+            assert status == 200
+            assert seconds < PROBE_SECONDS
+            time.sleep(PROBE_SECONDS)  # an answer holds for so long
+        assert not reads.done()
+        assert {status for status, _ in reads.result().values()} == {503}
 
 
 def test_a_batch_that_waits_for_a_lock_is_given_up_in_time(

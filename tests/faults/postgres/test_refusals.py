@@ -17,7 +17,7 @@ from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
 from tests.support.service import message, wait_until
 
-CONNECTIONS_MAX = 9
+CONNECTIONS_MAX = 10
 """Of one instance, as docs/postgresql.md says."""
 
 READ_ONLY = ("SYSTEM", "default_transaction_read_only", "on")
