@@ -1,6 +1,6 @@
 """The environment, read once into one frozen struct.
 
-`VARIABLES` is the whole list; the README's table is held equal to it by a test.
+`VARIABLES` lists every variable. A test holds the README's table equal to it.
 """
 
 import ipaddress
@@ -29,7 +29,7 @@ ONE_PROCESS = (
 
 
 class Secret(bytes):
-    """Bytes that do not show themselves in a representation."""
+    """Bytes whose `repr` and `str` hide them."""
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -38,19 +38,19 @@ class Secret(bytes):
 
 
 class SqliteFile(msgspec.Struct, frozen=True):
-    """A database in a file of this machine."""
+    """A SQLite database."""
 
     path: Path
 
 
 class PostgresServer(msgspec.Struct, frozen=True):
-    """A database on a server; the URL may hold a password."""
+    """A PostgreSQL database. The URL may hold a password."""
 
     url: Secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the environment says, checked. `from_environment` is the way to make one."""
+    """The checked settings. Create them with `from_environment`."""
 
     webhook_secret: Secret | None = None
     webhook_secret_previous: Secret | None = None
@@ -66,10 +66,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read every variable of `VARIABLES`; one that is empty counts as not set.
+        """Read every variable of `VARIABLES`. An empty variable counts as unset.
 
-        Raises SettingsError, which names the variable and what it takes, never its value where
-        that is a secret.
+        Raises SettingsError, which names the variable and what it takes, and never shows a secret.
         """
         if environment.get("WORKERS") not in (None, "", "1"):
             raise SettingsError(ONE_PROCESS)
@@ -81,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """The secrets that a signature may be made with; empty while WEBHOOK_SECRET is not set."""
+        """The secrets that may sign a webhook; none while WEBHOOK_SECRET is unset."""
         if self.webhook_secret is None:
             return ()
         if self.webhook_secret_previous is None:
@@ -90,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_open_to_the_network(self) -> bool:
-        """Whether others than this machine can reach the port."""
+        """Whether other machines can reach the port."""
         if self.host == "localhost":
             return False
         try:
@@ -100,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Variable(NamedTuple):
-    """How one variable is read: its field in Settings, its parser, and what it takes."""
+    """A variable: its field in Settings, its parser, and what it takes, for the error."""
 
     field: str
     parse: Callable[[str], Any]
@@ -109,9 +108,9 @@ class Variable(NamedTuple):
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """A parser of decimal digits, and nothing else, for a number between two bounds, inclusive.
+    """A parser of decimal digits for a number from `least` to `most`.
 
-    What it gives raises ValueError for any other text.
+    The parser raises ValueError for any other text.
     """
 
     def parse(text: str) -> int:
@@ -157,8 +156,11 @@ def _database(url: str) -> SqliteFile | PostgresServer:
 
 
 def _postgres_url(url: str) -> Secret:
-    """Where a character of a password is not encoded, what follows it would be taken for a host,
-    a port or a database, and shown in errors."""
+    """Check the URL strictly.
+
+    After an unencoded character in a password, the rest of the password would be read as a host, a
+    port or a database, and appear in errors.
+    """
     parts = urlsplit(url)
     userinfo, _, hosts = parts.netloc.rpartition("@")
     if (
@@ -188,8 +190,8 @@ VARIABLES = {
         "database",
         _database,
         "sqlite:///relative/path or sqlite:////absolute/path of a file,"
-        " or postgresql://user:password@host:port/database, in which what is no letter or digit"
-        " in the password is written %XX",
+        " or postgresql://user:password@host:port/database, with every character of the password"
+        " that is not a letter or digit written as %XX",
         has_file=True,
     ),
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
@@ -208,9 +210,7 @@ VARIABLES = {
         whole_number(1, 3_600),
         "a whole number of seconds from 1 to 3600",
     ),
-    "ALLOW_ASYNC_COMMIT": Variable(
-        "allows_async_commit", _flag, "1, or 0, which is the same as not to set it"
-    ),
+    "ALLOW_ASYNC_COMMIT": Variable("allows_async_commit", _flag, "1, or 0, which is the default"),
     "READ_TOKEN": Variable(
         "read_token",
         _token,
@@ -235,7 +235,7 @@ def _read(environment: Mapping[str, str], name: str, variable: Variable) -> Any:
 
 
 def _read_file(name: str, environment: Mapping[str, str]) -> str:
-    """What a NAME_FILE's file holds, without the line end that editors and `echo` leave there."""
+    """The content of a NAME_FILE's file, without the line end that editors and `echo` add."""
     path = Path(environment[name])
     try:
         text = path.read_text("utf-8", "surrogateescape")

@@ -21,26 +21,25 @@ from service.settings import Settings
 from service.telemetry.logs import Log, StandardLogging
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the usual proxies keep a connection (60 s), so that they are the ones to close it."""
+"""Longer than common proxies keep a connection (60 s), so that the proxy closes it first."""
 
 GRACEFUL_SECONDS = 6
-"""How long a stop waits for requests under way: longer than a batch may take to be given up. With
-what comes before, and 2 s to close a database that does not answer, it stays within the 9.5 s that
-a supervisor waits."""
+"""How long a stop waits for requests under way: longer than a batch may take to fail. With
+DRAIN_SECONDS, and 2 s to close a database that does not answer, a stop stays below 10 s."""
 
 DRAIN_SECONDS = 0.5
-"""How long a stop goes on answering on connections that are idle: a load balancer with something to
-do uses each of its own many times in that."""
+"""How long a stop still answers on idle connections. A busy load balancer uses each of its
+connections many times in that time."""
 
 SWITCH_SECONDS = 0.001
 
 GC_ALLOCATIONS = 200_000
-"""More than 5,000 requests under way are made of, some 30 objects each: looking through them again
-and again took a tenth of the time, and none of it is garbage."""
+"""More objects than 5,000 requests under way have, at some 30 each. None of them is garbage, and
+the collector took a tenth of the time to look through them again and again."""
 
 
 class GracefulServer(uvicorn.Server):
-    """Ends with the code 0 after SIGTERM and SIGINT, and drains the store whatever the signals."""
+    """Exits with code 0 after SIGTERM and SIGINT. Drains the store even after a second signal."""
 
     def __init__(
         self, config: uvicorn.Config, listener: Listener, give_up_start: Callable[[], None]
@@ -52,7 +51,7 @@ class GracefulServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         if not self.started:
-            # To open the database can take long: another instance may be migrating it.
+            # Opening the database can take long: another instance may be migrating it.
             self._give_up_start()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,7 +65,7 @@ class GracefulServer(uvicorn.Server):
         try:
             self._listener.open(self._create_protocol, self.server_state.connections)
         except StartError:
-            # The database is open by now: its threads would keep the process for ever.
+            # The database is open, and its threads would keep the process alive.
             await self.lifespan.shutdown()
             raise
 
@@ -75,18 +74,18 @@ class GracefulServer(uvicorn.Server):
         await self._drain()
         await super().shutdown(sockets)
         if self.force_exit:
-            # A second Ctrl-C stops the waiting for clients; what they were promised is kept.
+            # A second Ctrl-C ends the wait for clients. Accepted messages are still stored.
             await self.lifespan.shutdown()
-        # Closing waits for what is still to be sent, and the event loop for connections to close.
+        # A closing connection waits until its answer is sent, and the loop waits for connections.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
 
     async def _drain(self) -> None:
-        """Leave those who keep connections open a moment to hear that these are closed.
+        """Answer for a moment on connections that are kept open, with `Connection: close`.
 
-        A proxy may have sent a request on one that looked idle from here: closed then, it would
-        have to guess whether the request was served.
+        A proxy may have sent a request on a connection that looks idle here. If the service closed
+        it, the proxy could not know whether the request was served.
         """
         for connection in cast("list[HttpProtocol]", list(self.server_state.connections)):
             connection.begin_draining()
@@ -121,18 +120,18 @@ def serve(settings: Settings) -> None:
 
 
 def _prepare_interpreter() -> None:
-    """Set what Python does between the lines of this program to its kind of work."""
-    # The thread that stores waits up to this long for the loop to let it go on: 5 ms by default,
-    # several times in a commit of 5 ms.
+    """Tune Python's threads and garbage collector for many short requests."""
+    # A thread that stores waits up to this long for the loop, several times in a commit. Python's
+    # default is 5 ms, as long as a commit takes.
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What lives as long as the process need not be looked at again by the garbage collector, which
-    # otherwise runs with every few requests: they make no cycles (tests/load/test_load.py).
+    # Requests create no cycles (tests/load/test_load.py), so the collector finds no garbage. It
+    # need not scan again what lives as long as the process.
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS)
 
 
 def configure(app: Any) -> uvicorn.Config:
-    """uvicorn as the service runs it."""
+    """The configuration of uvicorn."""
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -156,9 +155,9 @@ def _run(
     try:
         runner.run(server.serve())
     except SystemExit as error:
-        # uvicorn's way to say that the lifespan did not start.
+        # uvicorn exits like this when the lifespan did not start.
         if server.should_exit and app.start_error is None:
-            return  # a signal came first
+            return  # a signal stopped the start
         raise app.start_error or StartError("the service did not start") from error
     finally:
         for bound in sockets:

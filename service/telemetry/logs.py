@@ -1,8 +1,8 @@
-"""One JSON object a line on standard output, written by a thread: logging never blocks the loop.
+"""One JSON object a line on standard output, written by a thread, so that the loop never waits.
 
-Lines wait in a bounded buffer. Whoever reads standard output and stops reading (a full pipe, a
-hung collector) costs lines, never an answer: past the bound, INFO and DEBUG lines are dropped and
-counted, while WARNING and ERROR have a reserve of their own.
+Lines wait in a bounded buffer. When the reader of standard output stops reading, the service loses
+lines and delays no answer. A full buffer drops and counts INFO and DEBUG lines first. WARNING and
+ERROR lines have a reserve.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from service.telemetry.output import write_whole
 LINES_MAX = 20_000
 URGENT_LINES_RESERVE = 5_000
 GATHER_SECONDS = 0.02
-"""How long a line waits for others: one write, and one wake-up of the thread, serves them all."""
+"""How long the thread collects lines, to write many at once."""
 
 CLOSE_SECONDS = 1.0
-"""How long the end of the process waits for a reader that does not read."""
+"""How long `close` waits for a reader that does not read."""
 
 PATH_CHARACTERS_MAX = 1024
 
@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RequestLine(msgspec.Struct, gc=False):
-    """One request's line. The middleware makes it; the routes fill in what they learn."""
+    """The line of one request. The middleware creates it, and the routes add to it."""
 
     ts: str
     level: str
@@ -78,13 +78,13 @@ class Log:
         self._event("ERROR", event, fields)
 
     def request(self, line: RequestLine) -> None:
-        """Write one request's line, at the level it names."""
+        """Write the line of one request, at its own level."""
         level = _LEVELS[line.level]
         if level >= self._level:
             self._put(level, _encode(line))
 
     def close(self) -> None:
-        """Write the lines that wait; give up on a reader that does not read within a second."""
+        """Write the waiting lines. Give up after CLOSE_SECONDS if nobody reads them."""
         self._closing = True
         self._wake.set()
         self._thread.join(CLOSE_SECONDS)
@@ -119,12 +119,12 @@ class Log:
             try:
                 write_whole(self._descriptor, b"\n".join(lines) + b"\n")
             except OSError:
-                # Nobody reads any more (EPIPE): the service goes on, and the count says so.
+                # The reader has gone (EPIPE). The service goes on, and the metric counts the lines.
                 self.lines_dropped += count
 
 
 class StandardLogging(logging.Handler):
-    """Brings the lines of the server and of other libraries into the same log."""
+    """Writes the lines of uvicorn and of other libraries to the same log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class StandardLogging(logging.Handler):
     @classmethod
     @contextlib.contextmanager
     def installed(cls, log: Log) -> Iterator[None]:
-        """While it lasts, all that Python's `logging` gets goes to `log`."""
+        """Send everything that Python's `logging` gets to `log`, inside the `with` block."""
         root, handler = logging.getLogger(), cls(log)
         before = root.level
         root.addHandler(handler)
@@ -153,9 +153,9 @@ class StandardLogging(logging.Handler):
 
 
 def format_exception(error: BaseException) -> str:
-    """The exception's kind and the lines of code it came through, without its values.
+    """The exception's type and the lines of code it came through.
 
-    Its text is left out, since a text can quote what a client sent.
+    The message is left out, because it can quote what a client sent.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
@@ -163,14 +163,14 @@ def format_exception(error: BaseException) -> str:
 
 
 class Clock:
-    """RFC 3339 in UTC with milliseconds; formats the second once, not once a line."""
+    """Formats instants as RFC 3339 in UTC with milliseconds, and caches the current second."""
 
     def __init__(self) -> None:
         self._second = -1
         self._prefix = ""
 
     def format(self, seconds: float) -> str:
-        """`seconds` since 1970, as `time.time` gives them."""
+        """Format `seconds` since 1970, as `time.time` returns them."""
         second = int(seconds)
         if second != self._second:
             self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
