@@ -8,7 +8,6 @@ import contextlib
 import json
 import re
 import ssl
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from service.app import PATHS
 from service.http.request_head import HEAD_BYTES_MAX
 from service.telemetry.metrics import METHODS
 from tests.support.service import encode, message, samples, signature
-from tests.support.wires import BODY, GET, SERVICE_LOOP, Answer, Wires, chunked, head, post
+from tests.support.wires import BODY, GET, Answer, Wires, chunked, head, post
 
 pytestmark = pytest.mark.anyio
 
@@ -24,12 +23,6 @@ SMUGGLED = post(encode(message(message_id="smuggled")))
 CHUNKED = "Transfer-Encoding: chunked"
 EMPTY = b"0\r\n\r\n"
 LAST = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """The event loop that the service runs on."""
-    return SERVICE_LOOP
 
 
 def get(first: str, *fields: str) -> bytes:

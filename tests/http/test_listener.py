@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -31,7 +31,7 @@ from tests.support.service import (
     signature,
     wait_until,
 )
-from tests.support.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, served
+from tests.support.wires import GET, Answer, Wire, Wires, served
 
 FEW = 3
 REFUSED = "http_connections_refused_total"
@@ -46,12 +46,6 @@ os.execv(sys.argv[3], sys.argv[3:])
 def with_open_files(soft: int, hard: int) -> tuple[str, ...]:
     """What stands before a command to limit its open files."""
     return (sys.executable, "-c", WITH_OPEN_FILES, str(soft), str(hard))
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """The event loop that the service runs on."""
-    return SERVICE_LOOP
 
 
 @pytest.fixture

@@ -17,7 +17,15 @@ from service.http.listener import CONNECTIONS_MAX, Listener
 from service.http.server import GracefulServer, configure
 from service.http.sockets import bind
 from service.telemetry.logs import StandardLogging
-from tests.support.service import WAIT_SECONDS, Service, building, encode, message, signature
+from tests.support.service import (
+    WAIT_SECONDS,
+    Service,
+    building,
+    encode,
+    message,
+    samples,
+    signature,
+)
 
 SERVICE_LOOP: tuple[str, dict[str, Any]] = (
     "asyncio",
@@ -186,3 +194,29 @@ class Answer(NamedTuple):
         assert self.headers["content-type"] == "application/json"
         assert self.headers["x-request-id"]
         return str(content["detail"])
+
+
+async def statuses(wire: Wire, count: int) -> list[int]:
+    """The statuses of the next answers."""
+    return [(await wire.answer()).status for _ in range(count)]
+
+
+async def wait_for_status(wires: Wires, status: int) -> None:
+    """Wait until a webhook was counted with `status`."""
+    name = f'http_requests_total{{method="POST",path="/webhook",status="{status}"}}'
+    await wait_for_sample(wires, name, 1)
+
+
+async def wait_for_sample(wires: Wires, name: str, value: float) -> None:
+    for _ in range(1_000):
+        if (await scrape(wires)).get(name, 0) >= value:
+            return
+        await sleep(0.01)
+    pytest.fail(f"{name} did not reach {value}")
+
+
+async def scrape(wires: Wires) -> dict[str, float]:
+    wire = await wires.connect()
+    await wire.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answer = await wire.answer()
+    return samples(answer.body.decode())
