@@ -31,13 +31,17 @@ class Report(Measured):
 
 def render(report: Report) -> str:
     """Everything that was measured, as a page."""
-    blocks = render_blocks(report)
+    blocks = _tables(report)
     written = [f"## {title.capitalize()}\n\n{block}" for title, block in blocks.items() if block]
     return "\n".join([f"# What `{report.command}` measured\n", *written])
 
 
 def render_blocks(report: Report) -> dict[str, str]:
-    """The tables by their names; empty if nothing was measured."""
+    """What pages quote, by its name; empty if nothing was measured."""
+    return {"claims": _claims(report), **_tables(report)}
+
+
+def _tables(report: Report) -> dict[str, str]:
     growth = report.growth or Growth([], [], [], [])
     return {
         "summary": _summary(report),
@@ -51,6 +55,26 @@ def render_blocks(report: Report) -> dict[str, str]:
         "databases": _databases(growth),
         "conditions": report.conditions(),
     }
+
+
+def _claims(report: Report) -> str:
+    """The README's lines."""
+    peak, growth = _at_peak(report.throughput), report.growth
+    if "service" not in peak or "fastapi" not in peak or not report.ceiling or growth is None:
+        return ""
+    rate = peak["service"].requests_per_second
+    times = Spread.of_ratios(rate, peak["fastapi"].requests_per_second)
+    size, share = _share_of_largest(growth)
+    return (
+        f"- **It is fast with every commit synced.** {number(rate.median)} webhooks a second on"
+        f" {report.machine['cores']} cores:\n  {number(_ratio(report.ceiling).median)} of the same"
+        f" server without storage, and {number(times.median)} times the usual {LABELS['fastapi']}"
+        " service:\n  `just bench full` ([figures](docs/speed.md)).\n"
+        f"- **It stays fast.** With {size:,} messages stored it takes {number(share.median)} of the"
+        " webhooks that an empty\n"
+        f"  database takes, and {_kept(growth, size)} kinds of read keep their limit:"
+        " `just bench full --parts growth`.\n"
+    )
 
 
 def _summary(report: Report) -> str:
@@ -80,17 +104,25 @@ def _summary_of_load(report: Report) -> Iterable[tuple[str, object]]:
 def _summary_of_growth(growth: Growth | None) -> Iterable[tuple[str, object]]:
     if growth is None:
         return
-    size = growth.databases[-1].messages
-    ingest = {one.messages: one for one in growth.ingest}
-    share = _share(ingest[size], ingest[EMPTY])
+    size, share = _share_of_largest(growth)
     yield f"webhooks a second onto {size:,} messages, as a share of those onto none", share
     memory = max(one.resident_mebibytes for one in growth.beside if one.messages == size)
     yield f"memory at {size:,} messages, sent and read at once, MiB", memory
-    kept = [read.is_kept for read in growth.reads if (read.messages, read.beside) == (size, IDLE)]
-    words = f"kinds of read that keep to their bar at {size:,} messages"
-    yield words, f"{sum(map(bool, kept))} of {len(kept)}"
+    yield f"kinds of read that keep to their bar at {size:,} messages", _kept(growth, size)
     stats = _of_kind(growth, STATS, BUSY)[size].p50_ms
     yield f"`/stats` beside ingest at {size:,} messages, p50, ms (bar: {STATS_BUSY_MS})", stats
+
+
+def _share_of_largest(growth: Growth) -> tuple[int, Spread]:
+    """The largest database, and its webhooks a second as a share of the empty one's."""
+    size = growth.databases[-1].messages
+    ingest = {one.messages: one for one in growth.ingest}
+    return size, _share(ingest[size], ingest[EMPTY])
+
+
+def _kept(growth: Growth, size: int) -> str:
+    kept = [read.is_kept for read in growth.reads if (read.messages, read.beside) == (size, IDLE)]
+    return f"{sum(map(bool, kept))} of {len(kept)}"
 
 
 def _ceiling(report: Report) -> str:
