@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from tests.bench import compare, fairness, growth, postgres, throughput
-from tests.bench.pictures import draw_all
 from tests.bench.plan import PARTS, PLANS, Plan
 from tests.bench.report import Report, render, render_blocks
 from tests.bench.servers import TARGETS
@@ -75,6 +74,9 @@ def _write(report: Report, folder: Path) -> None:
     save(report, folder / RESULTS_FILE)
     text = render(report)
     (folder / "results.md").write_text(text, "utf-8")
+    # It needs matplotlib, which is in the group bench; the tests of this module do not have it.
+    from tests.bench.pictures import draw_all  # noqa: PLC0415
+
     draw_all(report, folder)
     if folder == PUBLISHED:
         fill_pages("bench", render_blocks(report))
