@@ -74,7 +74,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 @on_each_database
 @finding_the_smallest_failure_takes_minutes
-@patch.object(indexer, "SLICE_MESSAGES", 4)
+@patch.object(indexer, "BATCH_MESSAGES_MAX", 4)
 @patch.object(indexer, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
 @patch.object(postgres_indexer.Indexer, "start", lambda _: None)
 @settings(max_examples=60, deadline=None)

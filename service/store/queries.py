@@ -1,4 +1,4 @@
-"""Loads `sql/<dialect>/`: one query a file, the file's name is the field's name here."""
+"""Loads `sql/<dialect>/queries/`: one query a file. The file's name is the field's name here."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 class Queries(msgspec.Struct, frozen=True, kw_only=True):
-    """The queries that every database has, as the text of their files."""
+    """The queries that every database has, each as the text of its file."""
 
     count_by_from: str
     count_by_scan: str
@@ -39,40 +39,35 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SqliteQueries(Queries, frozen=True, kw_only=True):
-    """All of `sql/sqlite/queries/`: the index is a file of its own, and follows in slices."""
+    """All of `sql/sqlite/queries/`: the index is a second file, which follows in batches."""
 
     attach: str
+    begin_batch: str
     begin_read: str
-    begin_slice: str
     begin_write: str
     checkpoint: str
-    copy_tail: str
-    create_slice: str
-    create_tail_copy: str
-    empty_slice: str
+    count_unindexed: str
+    create_batch: str
+    empty_batch: str
     estimate_ts: str
-    fill_slice: str
+    fill_batch: str
     find_by_scan: str
-    index_busy_pairs: str
     index_by_from: str
-    index_by_text: str
     index_by_to: str
     index_by_ts: str
     index_recipients: str
     index_senders: str
+    index_texts: str
     index_totals: str
     insert_indexed: str
     list_index_tables: str
-    measure_slice: str
-    measure_tail: str
+    measure_batch: str
     page_of_found: str
     read_indexed: str
     read_last_seq: str
     read_message_id: str
     record_indexed: str
     top_senders: str
-    total_of_busy_pair: str
-    trim_tail_copy: str
 
 
 class PostgresQueries(Queries, frozen=True, kw_only=True):
@@ -95,13 +90,13 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
 
 
 def sql_folder(dialect: str) -> Path:
-    """Where a dialect's SQL is: inside the installed package, or beside it in a checkout."""
+    """The folder of a dialect's SQL: inside the installed package, or beside it in a checkout."""
     installed = _PACKAGE / "sql" / dialect
     return installed if installed.is_dir() else _PACKAGE.parent / "sql" / dialect
 
 
 def load_queries(folder: Path, kind: type[Q]) -> Q:
-    """The queries of `folder`; raises DatabaseError unless its files are just those of `kind`."""
+    """The queries of `folder`; raises DatabaseError unless its files are those of `kind`."""
     texts = {file.stem: file.read_text("utf-8") for file in folder.glob("*.sql")}
     names = set(kind.__struct_fields__)
     strange = sorted([f"{name} is missing" for name in names - texts.keys()]) + sorted(

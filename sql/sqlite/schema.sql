@@ -1,7 +1,7 @@
 -- What the migrations add up to. `just sql` writes this file, and the service never reads it: to
 -- change the database, add a file to migrations/.
 
--- The list of migrations that this database has had; made before the first of them runs.
+-- The migrations that this database has had. Made before the first of them runs.
 CREATE TABLE migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,

@@ -11,12 +11,12 @@ from service.store.sqlite.reads import match_parts
 from tests.faults.traffic import COMMON, unique_word
 
 INDEX_OF_MESSAGES = {
-    "by_ts": ("ts, message_id, seq", "SELECT ts, message_id, seq FROM {}"),
-    "by_from": (
+    "messages_by_ts": ("ts, message_id, seq", "SELECT ts, message_id, seq FROM {}"),
+    "messages_by_from": (
         "from_msisdn, ts, message_id, to_msisdn, seq",
         "SELECT from_msisdn, ts, message_id, to_msisdn, seq FROM {}",
     ),
-    "by_to": (
+    "messages_by_to": (
         "to_msisdn, ts, message_id, from_msisdn, seq",
         "SELECT to_msisdn, ts, message_id, from_msisdn, seq FROM {}",
     ),
@@ -58,7 +58,7 @@ def find_damage(database: Path) -> Iterator[str]:
                 yield f"integrity_check of {file.name}: {found[:3]}"
     with closing(driver.connect(index_path(database))) as connection:
         try:
-            connection.execute("INSERT INTO by_text (by_text) VALUES ('integrity-check')")
+            connection.execute("INSERT INTO texts (texts) VALUES ('integrity-check')")
         except driver.Error as error:
             yield f"integrity-check of the search index: {error}"
     with closing(_connect(database)) as connection:
@@ -82,7 +82,7 @@ def _find_disagreement(connection: Any) -> Iterator[str]:
     )
     for seq, message_id in texts.fetchall():
         match = match_parts(unique_word(message_id))
-        rows = connection.execute("SELECT rowid FROM by_text WHERE by_text MATCH ?", (match,))
+        rows = connection.execute("SELECT rowid FROM texts WHERE texts MATCH ?", (match,))
         if rows.fetchall() != [(seq,)]:
             yield f"the search index does not have {message_id}"
 

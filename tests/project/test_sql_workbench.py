@@ -76,11 +76,16 @@ FAULTS = {
     "no word about rows": (
         "top_senders",
         ("-- Rows:", "-- Result:"),
-        'the header has no line "-- Rows:"',
+        "the column from_msisdn is in the result and not in the header",
+    ),
+    "no word about parameters": (
+        "page_by_ts",
+        ("-- Parameters:", "-- Given:"),
+        "the parameter :after_ts is in the query and not in the header",
     ),
     "another index than documented": (
         "top_senders",
-        ("-- Index:      senders_by_message_count, in its order", "-- Index:      none"),
+        ("-- Index: senders_by_message_count, in its order", "-- Index: none"),
         "the index senders_by_message_count is in the plan and not in the header",
     ),
     "a scan of messages that is not explained": (
@@ -108,7 +113,7 @@ FAULTS = {
     "a parameter without a name": (
         "top_senders",
         ("LIMIT 10", "LIMIT ?"),
-        "Binding 2 has no name",
+        "Binding 1 has no name",
     ),
 }  # fmt: skip
 

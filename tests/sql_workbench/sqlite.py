@@ -62,7 +62,10 @@ def migrate(database: Any, folder: Path) -> None:
         except (driver.Error, driver.Warning) as error:
             raise DatabaseError(f"{name}: {error}") from error
     attach_index(database, folder)
-    database.execute(load_queries(folder / "queries", SqliteQueries).create_tail_copy)
+    queries = load_queries(folder / "queries", SqliteQueries)
+    for text in ((folder / "reader.sql").read_text("utf-8"), queries.create_batch):
+        for statement in split_statements(text):
+            database.execute(statement)
 
 
 def attach_index(database: Any, folder: Path) -> None:
@@ -133,10 +136,10 @@ def write_schema(database: Any, comments: dict[str, str]) -> str:
     return "\n".join(groups)
 
 
-def list_schema(database: Any, schema: str = "main") -> list[tuple[str, str, str, str]]:
+def list_schema(database: Any) -> list[tuple[str, str, str, str]]:
     """(kind, name, table, sql) of what has been created, in that order, without SQLite's own."""
     definitions: list[tuple[str, str, str, str]] = database.execute(
-        f"SELECT type, name, tbl_name, sql FROM {schema}.sqlite_schema"  # noqa: S608
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
         " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite^_%' ESCAPE '^'"
         " AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')"
         " ORDER BY rowid"

@@ -56,9 +56,9 @@ class Indexing(Enum):
     """How far a store's index, or its counts, are when its messages are read."""
 
     ALONE = "as far as it gets"
-    NEVER = "all messages are in the tail"
-    BEFORE = "the last batch is in the tail"
-    AFTER = "no message is in the tail"
+    NEVER = "no message is indexed"
+    BEFORE = "all but the last batch"
+    AFTER = "all messages are indexed"
 
 
 def steer(store: SqliteStore | PostgresStore, indexing: Indexing) -> None:
@@ -144,7 +144,7 @@ class SqliteDatabase:
             connection.execute("DROP TRIGGER sabotage")
 
 
-class SqliteTail(SqliteDatabase):
+class SqliteUnindexed(SqliteDatabase):
     indexing = Indexing.NEVER
 
 
@@ -241,12 +241,12 @@ class PostgresCommonTexts(PostgresDatabase):
 
 DATABASES: dict[str, type[SqliteDatabase] | type[PostgresDatabase]] = {
     "sqlite": SqliteDatabase,
-    "sqlite-tail": SqliteTail,
+    "sqlite-unindexed": SqliteUnindexed,
     "sqlite-mixed": SqliteMixed,
     "sqlite-indexed": SqliteIndexed,
     "sqlite-common-texts": SqliteCommonTexts,
     "postgres": PostgresDatabase,
-    # Of one batch alone, mixed has all in the tail; of several, what is in the index as well.
+    # After one batch nothing is indexed; after several, all but the last.
     "postgres-mixed": PostgresMixed,
     "postgres-common-texts": PostgresCommonTexts,
 }

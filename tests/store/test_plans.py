@@ -39,12 +39,11 @@ def full_database(
         migrate(database, SQL)
         batch = msgspec.json.encode(random_messages()).decode()
         database.execute(queries().insert_messages, {"batch": batch, "created_at": 0})
-        database.execute(queries().create_slice)
-        database.execute(queries().fill_slice, {"after_seq": 0, "limit": MESSAGES})
+        database.execute(queries().fill_batch, {"after_seq": 0, "limit": MESSAGES})
         for name in SqliteQueries.__struct_fields__:
             if name.startswith("index_"):
                 database.execute(getattr(queries(), name))
-        database.execute(queries().empty_slice)
+        database.execute(queries().empty_batch)
         database.execute("PRAGMA optimize = 0x10002" if "optimize" in request.param else "ANALYZE")
         assert database.execute("SELECT count(*) > 3 FROM index_file.sqlite_stat1").fetchone() == (
             1,

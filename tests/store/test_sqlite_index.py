@@ -1,9 +1,7 @@
 """The index file: derived from the messages, always replaceable, never waited for."""
 
 import asyncio
-import itertools
 import os
-import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +20,7 @@ from service.store.sqlite.reads import match_parts
 from service.store.sqlite.store import SqliteStore
 from tests.store.databases import Indexing, SqliteDatabase, steer
 from tests.store.messages import NOON, message, row
-from tests.support.model import Model, is_match
+from tests.support.model import Model
 
 pytestmark = pytest.mark.anyio
 
@@ -46,14 +44,12 @@ FILTERS = [
     Filter(q_folded="number 4"),
     Filter(q_folded="4"),
 ]
-PAIRS = [(f"+1{sender}", f"+2{recipient}") for sender in range(8) for recipient in range(4)]
-BUSY_FROM = "25000"
-"""As index.sql has it."""
 
 STORE_ONE_MORE = """
 INSERT INTO messages (message_id, from_msisdn, to_msisdn, ts, text, created_at)
 VALUES (?, '+11', '+22', 0, 'text number', 0)
 """
+STORE_ONE_MORE_BY_SQL = STORE_ONE_MORE.replace("?", "'by SQL'")
 BREAK_THE_INDEX = """
 CREATE TRIGGER broken BEFORE UPDATE ON totals
 BEGIN
@@ -106,7 +102,7 @@ def query(path: Path, sql: str) -> list[Any]:
 
 def indexed(database: SqliteDatabase) -> int:
     """How many messages are in the index."""
-    ((count,),) = query(index_path(database.path), "SELECT count(*) FROM by_ts")
+    ((count,),) = query(index_path(database.path), "SELECT count(*) FROM messages_by_ts")
     return int(count)
 
 
@@ -125,65 +121,27 @@ async def test_a_start_takes_up_what_the_last_one_left(database: SqliteDatabase)
         await until_indexed(database)
 
 
-@pytest.mark.parametrize("messages_a_slice", [1, 7, 100, 1_000])
-async def test_slices_of_any_size_make_the_same_index(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, messages_a_slice: int
+@pytest.mark.parametrize("messages_a_batch", [1, 7, 100, 1_000])
+async def test_batches_of_any_size_make_the_same_index(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, messages_a_batch: int
 ) -> None:
-    monkeypatch.setattr(indexer, "SLICE_MESSAGES", messages_a_slice)
+    monkeypatch.setattr(indexer, "BATCH_MESSAGES_MAX", messages_a_batch)
     await fill(database)
     assert indexed(database) == len(SENT)
     async with opened(database) as store:
         await check(store)
 
 
-@pytest.mark.parametrize("copied_messages", [0, 7, 35, 1_000])
 async def test_a_half_filled_index_answers_as_a_full_one(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, copied_messages: int
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much of the tail is read from its copy, and however much from the messages."""
-    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 10)
-    monkeypatch.setattr(reads, "COPIED_MESSAGES", copied_messages)
+    monkeypatch.setattr(indexer, "BATCH_MESSAGES_MAX", 10)
     async with opened(database) as store:
         await store.insert(SENT)
-        for slices in range(11):
-            assert indexed(database) == min(10 * slices, 100)
+        for batches in range(11):
+            assert indexed(database) == min(10 * batches, 100)
             await check(store)
-            await store._indexer._pool.run(store._indexer._index_slice)
-
-
-@pytest.mark.parametrize("busy_from", [2, 10, 14, 15, 34])
-async def test_what_a_busy_number_sent_to_another_is_kept_and_not_counted(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, busy_from: int
-) -> None:
-    """Numbers become busy slice after slice, either of a pair first, or both at once."""
-    monkeypatch.setattr(indexer, "SLICE_MESSAGES", busy_from - 1)
-    database.rewrite("index.sql", BUSY_FROM, str(busy_from))
-    count_one_by_one = "SELECT -1 AS message_count"
-    for side in ("count_by_from", "count_by_to"):
-        (database.sql / "queries" / f"{side}.sql").write_text(count_one_by_one, "utf-8")
-    mixed = random.Random(busy_from).sample(SENT, len(SENT))
-    async with opened(database) as store:
-        await store.insert(mixed)
-        while True:
-            taken = indexed(database)
-            for chosen in itertools.starmap(Filter, PAIRS):
-                _, count = await store.page_and_count(chosen, None, 0, 1)
-                sizes = [
-                    sum(is_match(row(each), side) for each in mixed[:taken])
-                    for side in (Filter(chosen.from_msisdn), Filter(None, chosen.to_msisdn))
-                ]
-                is_kept = min(sizes) >= busy_from
-                assert count == (len(MODEL.matching(chosen)) if is_kept else -1)
-            if not await store._indexer._pool.run(store._indexer._index_slice):
-                break
-    assert taken == len(SENT)
-
-
-def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDatabase) -> None:
-    """So that a number is there before it becomes busy, and the triggers of index.sql see it."""
-    triggers = (database.sql / "index.sql").read_text("utf-8")
-    assert triggers.count(f"message_count >= {BUSY_FROM}") == 2
-    assert int(BUSY_FROM) > indexer.SLICE_MESSAGES
+            await store._indexer._index_next()
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
@@ -191,24 +149,25 @@ def test_a_slice_is_smaller_than_what_makes_a_number_busy(database: SqliteDataba
     ("q", "indexing"),
     [("te", Indexing.AFTER), ("te", Indexing.NEVER), ("text number", Indexing.AFTER)],
 )
-async def test_a_long_search_is_of_one_moment_and_leaves_the_log_alone(
+async def test_a_long_search_is_of_one_moment_and_leaves_the_wal_alone(
     database: SqliteDatabase,
     monkeypatch: pytest.MonkeyPatch,
     q: str,
     indexing: Indexing,
     few: int,
 ) -> None:
-    """What is stored between its pieces is not found, and all of the log can be moved there."""
+    """It finds nothing that is stored between its chunks. The WAL can be checkpointed there."""
     monkeypatch.setattr(reads, "FEW_MESSAGES", few)
-    monkeypatch.setattr(reads, "PIECE_MESSAGES", 30)
+    monkeypatch.setattr(reads, "CHUNK_MESSAGES", 30)
     moved: list[tuple[int, int, int]] = []
-    begin = reads.Reads._begin
+    begin, begun = reads.Reads._begin, set[int]()
 
     def store_and_begin(read: reads.Reads) -> None:
-        if hasattr(read, "_stored_seq"):  # it began before
+        if id(read) in begun:
             with closing(database.connect()) as writer:
                 writer.execute(STORE_ONE_MORE, (f"late {len(moved)}",))
                 moved.append(writer.execute("PRAGMA wal_checkpoint").fetchone())
+        begun.add(id(read))
         begin(read)
 
     chosen = Filter(q_folded=q)
@@ -218,39 +177,33 @@ async def test_a_long_search_is_of_one_moment_and_leaves_the_log_alone(
         rows, count = await store.page_and_count(chosen, None, 0, 100)
         assert count == len(MODEL.matching(chosen))
         assert rows == MODEL.page(chosen, None, 0, 100)
-        in_pieces = few == 0 or q == "te"
-        assert [busy for busy, _, _ in moved] == [0, 0, 0, 0] * in_pieces
+        in_chunks = few == 0 or q == "te"
+        assert [busy for busy, _, _ in moved] == [0, 0, 0, 0] * in_chunks
         assert all(frames == moved_frames for _, frames, moved_frames in moved)
 
 
-async def test_a_read_that_fails_spoils_no_copy_of_the_tail(database: SqliteDatabase) -> None:
+async def test_a_message_that_others_deleted_shortens_no_page(database: SqliteDatabase) -> None:
+    """The index still has it. Half of the messages are unindexed."""
     async with opened(database) as store:
-        await store.insert(SENT[:40])
-        assert (await store.totals()).messages == 40
-        await store.insert(SENT[40:])
-        with pytest.raises(ZeroDivisionError):
-            await store._read(Filter(), lambda reads: reads.totals().messages / 0)
-        assert await copied(store) == 40
-        await check(store)
+        await store.insert(SENT[:50])
+        await store.index_all()
+        await store.insert(SENT[50:])
+        query(database.path, "DELETE FROM messages WHERE seq % 3 = 0 OR seq % 50 < 10")
+        left = [each for seq, each in enumerate(SENT, 1) if seq % 3 and seq % 50 >= 10]
+        model = Model.of(row(each) for each in left)
+        for chosen in FILTERS:
+            for offset in (0, 3):
+                assert await store.page(chosen, None, offset, 5) == model.page(
+                    chosen, None, offset, 5
+                )
 
 
-async def test_the_copy_of_the_tail_holds_no_more_than_the_tail(database: SqliteDatabase) -> None:
+async def test_a_read_that_fails_leaves_its_connection_as_it_was(database: SqliteDatabase) -> None:
     async with opened(database) as store:
         await store.insert(SENT)
-        await store.totals()
-        assert await copied(store) == len(SENT)
-        await store.index_all()
-        await store.totals()
-        assert await copied(store) == 0
-
-
-async def copied(store: SqliteStore) -> int:
-    """How many messages the connection that read last has a copy of."""
-
-    def count(connection: sqlite3.Connection) -> int:
-        return int(connection.execute("SELECT count(*) FROM tail_copy").fetchone()[0])
-
-    return await store._readers.run(count)
+        with pytest.raises(ZeroDivisionError):
+            await store._read(Filter(), lambda reads: reads.totals().messages / 0)
+        await check(store)
 
 
 SPOILED = {
@@ -362,7 +315,7 @@ async def test_the_index_of_a_later_state_is_not_kept(database: SqliteDatabase) 
         assert total == len(rows) == 30
 
 
-async def test_an_index_that_lost_its_last_slices_takes_them_again(
+async def test_an_index_that_lost_its_last_batches_takes_them_again(
     database: SqliteDatabase,
 ) -> None:
     async with opened(database, Indexing.AFTER) as store:
@@ -377,19 +330,51 @@ async def test_an_index_that_lost_its_last_slices_takes_them_again(
         await check(store)
 
 
-async def test_how_far_the_index_is_behind_is_known(database: SqliteDatabase) -> None:
-    async with opened(database, Indexing.NEVER) as store:
+async def test_unindexed_messages_are_counted_exactly(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "BATCH_MESSAGES_MAX", 8)
+    async with opened(database) as store:
         assert store.messages_behind() == 0
         await store.insert(SENT[:20])
         assert store.messages_behind() == 20
+        await store._indexer._index_next()
+        assert store.messages_behind() == 12
         await store.index_all()
-        await store.check()
-        await store.insert(SENT[:20])
         assert store.messages_behind() == 0
-        await store.insert(SENT[50:60])
-        assert store.messages_behind() > 0
-    async with opened(database, Indexing.NEVER) as store:
-        assert store.messages_behind() > 0
+
+
+async def test_a_number_that_no_message_has_is_not_counted(database: SqliteDatabase) -> None:
+    """A duplicate takes a seq, and stores nothing. Neither does what others have deleted."""
+    async with opened(database) as store:
+        await store.insert(SENT[:20])
+        await store.index_all()
+        await store.insert(SENT[:40])
+        assert store.messages_behind() == 20
+    query(database.path, "DELETE FROM messages WHERE message_id >= '030'")
+    async with opened(database) as store:
+        await store._indexer._count_unindexed()
+        assert store.messages_behind() == 10
+
+
+async def test_after_a_lost_index_all_messages_are_counted_in_chunks(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "CHUNK_MESSAGES", 7)
+    await fill(database)
+    index_path(database.path).unlink()
+    async with opened(database) as store:
+        await store._indexer._count_unindexed()
+        assert store.messages_behind() == len(SENT)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM messages WHERE seq > 10", STORE_ONE_MORE_BY_SQL])
+async def test_the_count_of_unindexed_messages_is_right_again_after_others_wrote(
+    database: SqliteDatabase, change: str
+) -> None:
+    async with opened(database) as store:
+        await store.insert(SENT[:20])
+        query(database.path, change)
         await store.index_all()
         assert store.messages_behind() == 0
 
@@ -397,7 +382,7 @@ async def test_how_far_the_index_is_behind_is_known(database: SqliteDatabase) ->
 async def test_two_stores_fill_one_index_once(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 3)
+    monkeypatch.setattr(indexer, "BATCH_MESSAGES_MAX", 3)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     async with opened(database) as one, opened(database) as other:
         await asyncio.gather(one.insert(SENT[:60]), other.insert(SENT[40:]))
@@ -410,18 +395,18 @@ async def test_two_stores_fill_one_index_once(
 async def test_indexing_all_ends_though_as_much_is_stored_meanwhile(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer, "SLICE_MESSAGES", 10)
+    monkeypatch.setattr(indexer, "BATCH_MESSAGES_MAX", 10)
     async with opened(database, Indexing.NEVER) as store:
         await store.insert(SENT[:20])
-        loop, index_slice = asyncio.get_running_loop(), store._indexer._index_slice
+        loop, index_batch = asyncio.get_running_loop(), store._indexer._index_batch
 
-        def index_slice_and_store_more(connection: sqlite3.Connection) -> int:
-            last_seq = index_slice(connection)
-            more = [message(f"after-{last_seq}-{number}") for number in range(10)]
+        def index_batch_and_store_more(connection: sqlite3.Connection) -> indexer.Batch:
+            batch = index_batch(connection)
+            more = [message(f"after-{batch.last_seq}-{number}") for number in range(10)]
             asyncio.run_coroutine_threadsafe(store.insert(more), loop).result()
-            return last_seq
+            return batch
 
-        monkeypatch.setattr(store._indexer, "_index_slice", index_slice_and_store_more)
+        monkeypatch.setattr(store._indexer, "_index_batch", index_batch_and_store_more)
         await store.index_all()
         assert indexed(database) == 20
         assert (await store.totals()).messages == 40
@@ -441,7 +426,7 @@ async def test_an_index_that_cannot_be_written_delays_no_message_and_fails_the_c
     assert indexed(database) == len(SENT)
 
 
-async def test_a_slice_that_fails_leaves_nothing_in_the_index(database: SqliteDatabase) -> None:
+async def test_a_batch_that_fails_leaves_nothing_in_the_index(database: SqliteDatabase) -> None:
     async with opened(database) as store:
         await store.insert(SENT)
         query(index_path(database.path), BREAK_THE_INDEX)
@@ -604,10 +589,10 @@ async def test_a_search_for_a_common_text_can_be_narrowed(
 
 
 @pytest.mark.parametrize("few_messages", [0, 1, 79, 80, 1_000])
-async def test_a_text_that_many_of_the_tail_have_is_not_held_in_memory(
+async def test_a_text_that_many_unindexed_messages_have_is_not_held_in_memory(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, few_messages: int
 ) -> None:
-    """A lost index leaves a tail of all messages."""
+    """After a lost index, all messages are unindexed."""
     monkeypatch.setattr(reads, "FEW_MESSAGES", few_messages)
     chosen = Filter(q_folded="text number")
     expected = MODEL.matching(chosen)

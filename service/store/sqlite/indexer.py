@@ -1,41 +1,53 @@
 """Keeps the index file a few milliseconds behind the messages, in a thread of its own.
 
-The index is what reads need to be fast, and it costs several times what storing a message does. A
-webhook does not wait for it: messages are stored and answered, and taken into the index in slices
-afterwards. Reads look at the index, and at the messages that it does not have yet, of which each
-connection that reads keeps a copy (`sqlite_reads`).
+The index makes reads fast, and costs several times what storing a message costs. So no webhook
+waits for it: messages are stored and answered, and indexed in batches afterwards. Reads see the
+index and the unindexed messages.
 """
 
 import asyncio
 import hashlib
 import sqlite3
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from service.store.interface import StoreDamaged
 from service.store.queries import SqliteQueries
 from service.store.sqlite.pool import Options, Pool, driver, execute_all
 
 SUFFIX = "-index"
-SLICE_MESSAGES = 20_000
-"""Under full load they become so large, and their messages cost less each (docs/speed.md)."""
-SLICE_CHARACTERS = 8_000_000
-"""Of its texts together, about: bounds the memory that a slice takes."""
+BATCH_MESSAGES_MAX = 20_000
+"""A message costs less in a large batch (docs/speed.md)."""
+BATCH_CHARACTERS_MAX = 8_000_000
+"""About so many in all texts of a batch: this bounds its memory."""
 
 FILL_MESSAGES = 2_000
-"""So many are copied into the slice at a time."""
+"""A batch is filled with so many messages at a time."""
 
 PAUSE_SECONDS = 0.4
-"""Between two slices. Under load it makes them large, and their messages cost less each.
-
-With 0.1 they cost up to a third more, for a tail half as long (docs/speed.md).
-"""
+"""Between two batches, so that they are large under load. With 0.1 s a message costs up to a third
+more, and half as many messages are unindexed (docs/speed.md)."""
 
 LOOK_SECONDS = 1.0
-"""How often it looks for messages that another process has stored."""
+"""How often to look for messages that another process has stored."""
+
+CHUNK_MESSAGES = 50_000
+"""How many messages are counted at a time, so that no snapshot is held for long."""
 
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 1}
-"""NORMAL: the loss of power may cost the last slices, which are then made again, and no more."""
+"""NORMAL: power loss may cost the last batches, which are indexed again."""
+
+
+class Batch(NamedTuple):
+    """What one batch has added to the index."""
+
+    message_count: int
+    last_seq: int
+    """0 if there was nothing to index."""
+    is_last: bool
+    """Whether no message was left when the batch was filled."""
 
 
 def index_path(database: Path) -> Path:
@@ -44,18 +56,16 @@ def index_path(database: Path) -> Path:
 
 
 def index_steps(queries: SqliteQueries) -> tuple[str, ...]:
-    """What takes a slice into the index, in this order."""
+    """The statements that index a batch, in their order."""
     return (
         queries.index_by_ts,
         queries.index_by_from,
         queries.index_by_to,
-        # Before who is busy: whoever becomes so by this slice is counted with all of it.
-        queries.index_busy_pairs,
         queries.index_senders,
         queries.index_recipients,
         queries.index_totals,
-        # Last: the search index writes what it has gathered when another statement begins.
-        queries.index_by_text,
+        # Last: FTS5 writes what it has gathered when another statement begins.
+        queries.index_texts,
     )
 
 
@@ -79,15 +89,18 @@ class Indexer:
         self._stored = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stored_seq = self._indexed_seq = 0
+        self._uncounted = (0, 0)
+        """The unindexed messages that the start found: after the first seq, up to the second."""
+        self._stored_count = 0
+        self._unindexed_count = 0
         self.trouble: str | None = None
         """Why the index does not follow, while it does not."""
 
     async def open(self) -> None:
-        """Make the index file, or make it anew where it is not the index of this database.
+        """Make the index file, and make it again if it is not the index of this database.
 
-        Raises StoreError where that can't be found out: a file that another process has locked is
-        one that it uses, and is never removed.
+        Raises StoreError if the file can't be read. A file that another process has locked is in
+        use, and is never removed.
         """
         try:
             is_usable = await self._pool.run(self._prepare)
@@ -102,22 +115,23 @@ class Indexer:
         """Begin to follow; needs a running event loop."""
         self._task = asyncio.create_task(self._follow(), name="indexer")
 
-    def notify(self, stored_seq: int) -> None:
-        """Messages up to `stored_seq` have been stored."""
-        self._stored_seq = max(self._stored_seq, stored_seq)
+    def notify(self, message_count: int) -> None:
+        """So many messages have been stored."""
+        self._stored_count += message_count
+        self._unindexed_count += message_count
         self._stored.set()
 
     def messages_behind(self) -> int:
-        """About how many messages are stored and not in the index yet."""
-        return max(0, self._stored_seq - self._indexed_seq)
+        """How many messages are stored and not indexed; exact whenever the index catches up."""
+        return self._unindexed_count
 
     async def index_all(self) -> None:
         """Return when every message stored by now is in the index; raises StoreError.
 
-        What is stored meanwhile is left to the next one, or this might never end.
+        Messages that are stored meanwhile are left to the next call, or this might never end.
         """
         last_seq = await self._pool.run(self._last_seq)
-        while 0 < await self._pool.run(self._index_slice) < last_seq:
+        while 0 < (await self._index_next()).last_seq < last_seq:
             pass
 
     def emptied(self) -> AbstractAsyncContextManager[None]:
@@ -125,7 +139,7 @@ class Indexer:
         return self._pool.emptied()
 
     async def close(self) -> None:
-        """Stop after the slice in hand; safe to call twice."""
+        """Stop after the current batch; safe to call twice."""
         self._closing.set()
         self._stored.set()
         if self._task is not None:
@@ -141,20 +155,48 @@ class Indexer:
 
     async def _catch_up(self) -> None:
         try:
-            while await self._pool.run(self._index_slice) and not self._closing.is_set():
+            await self._count_unindexed()
+            while (await self._index_next()).last_seq and not self._closing.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), PAUSE_SECONDS)
             self.trouble = None
         except Exception as error:
-            # Whatever it is, the next look tries again: reads stay right meanwhile, and get slower
-            # with every message that the index lacks. The readiness probe tells.
+            # The next look tries again. Reads stay right, and get slower with every unindexed
+            # message. The readiness probe tells.
             self.trouble = str(error) or type(error).__name__
 
+    async def _index_next(self) -> Batch:
+        """Index the next batch. After the last one, only what was stored meanwhile is unindexed.
+
+        So the count does not stay wrong after others have deleted or stored messages.
+        """
+        stored_before = self._stored_count
+        batch = await self._pool.run(self._index_batch)
+        if batch.is_last:
+            self._unindexed_count = self._stored_count - stored_before
+        else:
+            self._unindexed_count = max(0, self._unindexed_count - batch.message_count)
+        return batch
+
+    async def _count_unindexed(self) -> None:
+        """Count the unindexed messages that the start found: seconds of work after a lost index."""
+        after_seq, end = self._uncounted
+        while after_seq < end and not self._closing.is_set():
+            last_seq = min(after_seq + CHUNK_MESSAGES, end)
+            chunk = {"after_seq": after_seq, "last_seq": last_seq}
+            self._unindexed_count += await self._pool.run(partial(self._count, chunk=chunk))
+            after_seq = last_seq
+            self._uncounted = after_seq, end
+
+    def _count(self, connection: sqlite3.Connection, chunk: dict[str, int]) -> int:
+        row: tuple[int] = connection.execute(self._queries.count_unindexed, chunk).fetchone()
+        return row[0]
+
     def _prepare(self, connection: sqlite3.Connection) -> bool:
-        """Whether the index is that of this database and this code; an empty file is made so."""
+        """Whether the index belongs to this database and this code. An empty file is filled."""
         if not connection.execute(self._queries.list_index_tables).fetchall():
             connection.execute(self._queries.begin_write)
-            # Now that nobody else can write: another process may just have made it.
+            # Again, under the write lock: another process may just have made it.
             if not connection.execute(self._queries.list_index_tables).fetchall():
                 execute_all(connection, self._index_sql)
                 connection.execute(self._queries.insert_indexed, {"digest": self._digest})
@@ -164,9 +206,9 @@ class Indexer:
         except driver.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
-            return False  # some other database has this name
+            return False  # another kind of database has this name
         seq, message_id, digest = row or (0, "", "")
-        self._stored_seq, self._indexed_seq = self._last_seq(connection), seq
+        self._uncounted = seq, self._last_seq(connection)
         found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
         return bool(digest == self._digest and message_id == (found[0] if found else ""))
 
@@ -174,32 +216,30 @@ class Indexer:
         row: tuple[int] = connection.execute(self._queries.read_last_seq).fetchone()
         return row[0]
 
-    def _index_slice(self, connection: sqlite3.Connection) -> int:
-        """Take the next slice into the index; gives its last seq, or 0 where there is none."""
+    def _index_batch(self, connection: sqlite3.Connection) -> Batch:
         while True:
             after_seq = connection.execute(self._queries.read_indexed).fetchone()[0]
-            last_seq = self._fill_slice(connection, after_seq)
-            if not last_seq or self._take_slice(connection, after_seq):
-                self._indexed_seq = last_seq or after_seq
-                return last_seq
+            batch = self._fill_batch(connection, after_seq)
+            if not batch.last_seq or self._write_batch(connection, after_seq):
+                return batch
 
-    def _fill_slice(self, connection: sqlite3.Connection, after_seq: int) -> int:
-        """Copy the messages of the next slice; gives the last seq, or 0 where there are none."""
+    def _fill_batch(self, connection: sqlite3.Connection, after_seq: int) -> Batch:
+        """Copy the next messages into memory."""
         queries = self._queries
-        connection.execute(queries.create_slice)
-        connection.execute(queries.empty_slice)
+        connection.execute(queries.create_batch)
+        connection.execute(queries.empty_batch)
         messages = characters = last_seq = 0
         is_more = True
-        while is_more and messages < SLICE_MESSAGES and characters < SLICE_CHARACTERS:
-            limit = min(FILL_MESSAGES, SLICE_MESSAGES - messages)
+        while is_more and messages < BATCH_MESSAGES_MAX and characters < BATCH_CHARACTERS_MAX:
+            limit = min(FILL_MESSAGES, BATCH_MESSAGES_MAX - messages)
             limits = {"after_seq": max(after_seq, last_seq), "limit": limit}
-            is_more = connection.execute(queries.fill_slice, limits).rowcount == limit
-            messages, characters, last_seq = connection.execute(queries.measure_slice).fetchone()
-        return last_seq
+            is_more = connection.execute(queries.fill_batch, limits).rowcount == limit
+            messages, characters, last_seq = connection.execute(queries.measure_batch).fetchone()
+        return Batch(messages, last_seq, is_last=not is_more)
 
-    def _take_slice(self, connection: sqlite3.Connection, after_seq: int) -> bool:
-        """Take the slice into the index, unless another process has done so."""
-        connection.execute(self._queries.begin_slice)
+    def _write_batch(self, connection: sqlite3.Connection, after_seq: int) -> bool:
+        """Add the batch to the index, unless another process has done so."""
+        connection.execute(self._queries.begin_batch)
         recorded = connection.execute(self._queries.record_indexed, {"after_seq": after_seq})
         if not recorded.rowcount:
             connection.rollback()

@@ -60,7 +60,7 @@ class Options(NamedTuple):
     """Another file, whose tables are then there under their own names."""
 
     prepare_sql: str | None = None
-    """One statement, run when all else is done."""
+    """Statements that run when all else is done."""
 
     is_background: bool = False
     """Its thread leaves the processor to the others, where there is not enough for all."""
@@ -287,7 +287,7 @@ def _configure(connection: sqlite3.Connection, options: Options, queries: Sqlite
     if options.attached_uri:
         connection.execute(queries.attach, {"uri": options.attached_uri})
     if options.prepare_sql:
-        connection.execute(options.prepare_sql)
+        execute_all(connection, options.prepare_sql)
     if options.is_background and sys.platform == "linux":
         # Only there a thread has a priority of its own; where it is refused, all have the same.
         with suppress(OSError):

@@ -1,20 +1,18 @@
-"""Which query answers a read: a filter can be served from several sides, and one is the shortest.
+"""Which query answers a read: the access path that looks at the fewest messages.
 
-Every function runs in the thread of a read connection, inside one snapshot (but see
-`Reads._pieces`).
+Every function runs in the thread of a reading connection, inside one snapshot (but see
+`Reads._chunks`).
 """
 
 import sqlite3
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from service.messages.message import encode
 from service.store.access_paths import (
     FEW_MESSAGES,
     PART_CHARACTERS,
     READS_IN_A_ROW,
-    least,
     page_and_count_of,
     page_parameters,
 )
@@ -23,21 +21,17 @@ from service.store.queries import SqliteQueries
 
 Parameters = dict[str, Any]
 
-COPIED_MESSAGES = 50_000
-"""So many of the tail, at most, a connection keeps a copy of: 4 MiB."""
+AccessPath = Literal["by_ts", "by_from", "by_to", "by_text", "by_scan"]
 
-COUNTED_IN_PIECES = ("by_scan", "by_text")
+COUNTED_IN_CHUNKS = ("by_scan", "by_text")
 """The counts that look at any number of messages, whatever the filter."""
 
-PIECE_MESSAGES = 50_000
-"""Some 50 ms of what looks at any number of messages."""
+CHUNK_MESSAGES = 50_000
+"""A chunk of a long read takes some 50 ms."""
 
 
 class Reads:
-    """Reads one snapshot: that of the index first, so that the messages hold all that it has.
-
-    It begins the snapshot; who made it commits, and so keeps what was copied of the tail.
-    """
+    """Reads of one filter in one snapshot. The caller commits."""
 
     def __init__(
         self, connection: sqlite3.Connection, queries: SqliteQueries, chosen: Filter
@@ -45,6 +39,18 @@ class Reads:
         self._connection = connection
         self._queries = queries
         self._chosen = chosen
+        self._pages: dict[AccessPath, str] = {
+            "by_ts": queries.page_by_ts,
+            "by_from": queries.page_by_from,
+            "by_to": queries.page_by_to,
+        }
+        self._counts: dict[AccessPath, str] = {
+            "by_ts": queries.count_by_ts,
+            "by_from": queries.count_by_from,
+            "by_to": queries.count_by_to,
+            "by_text": queries.count_by_text,
+            "by_scan": queries.count_by_scan,
+        }
         self._parameters: Parameters = {
             "from_msisdn": chosen.from_msisdn,
             "to_msisdn": chosen.to_msisdn,
@@ -53,10 +59,13 @@ class Reads:
             "q": chosen.q_folded,
             "match": match_parts(chosen.q_folded),
         }
+        self._has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
+        self._narrow_paths = self._list_narrow_paths()
+        self._sizes: dict[AccessPath, int] = {}
         self._begin()
 
     def page(self, after: Position | None, offset: int, limit: int) -> list[Row]:
-        """See `store.port.Store.page`."""
+        """See `store.interface.Store.page`."""
         place = page_parameters(self._chosen, after, offset, limit)
         found = self._find_few(place)
         return self._page(place) if found is None else found[0]
@@ -64,128 +73,130 @@ class Reads:
     def page_and_count(
         self, after: Position | None, offset: int, limit: int
     ) -> tuple[list[Row], int]:
-        """See `store.port.Store.page_and_count`."""
+        """See `store.interface.Store.page_and_count`."""
         place = page_parameters(self._chosen, after, offset, limit)
         found = self._find_few(place)
         return (self._page(place), self._count()) if found is None else found
 
     def totals(self) -> Totals:
-        """See `store.port.Store.totals`."""
-        counts = self._connection.execute(self._queries.read_totals, self._parameters).fetchone()
-        messages, senders, first_ts, last_ts = counts
-        top = self._connection.execute(self._queries.top_senders, self._parameters).fetchall()
+        """See `store.interface.Store.totals`."""
+        messages, senders, first_ts, last_ts = self._fetch(self._queries.read_totals)[0]
+        top = self._fetch(self._queries.top_senders)
         return Totals(messages, senders, first_ts, last_ts, top)
 
     def _begin(self) -> None:
-        """Begin the snapshot. What the last read left of the tail is brought up to it, and left to
-        the next when this one commits. (The index never goes back while a connection has it open.)
-        """
-        execute, queries = self._connection.execute, self._queries
-        execute(queries.begin_read)
-        indexed_seq = execute(queries.read_indexed).fetchone()[0]
-        self._parameters["indexed_seq"] = indexed_seq
-        self._parameters["copied_seq"] = indexed_seq + COPIED_MESSAGES
-        self._stored_seq, kept_seq = execute(queries.measure_tail).fetchone()
-        if kept_seq:
-            execute(queries.trim_tail_copy, self._parameters)
-        if self._stored_seq > max(indexed_seq, kept_seq):
-            execute(queries.copy_tail, self._parameters)
+        """Begin the snapshot: of the index first, so that the messages have all that it has."""
+        self._connection.execute(self._queries.begin_read)
+        self._connection.execute(self._queries.read_indexed).fetchall()
 
     def _find_few(self, place: Parameters) -> tuple[list[Row], int] | None:
-        """The page and the count, where few have the text; None where another way is shorter."""
+        """The page and the count if few messages have the text; None if another way is cheaper."""
         if self._parameters["match"]:
-            few = {"candidates_max": min([FEW_MESSAGES, *self._sides.values()])}
+            few = {"candidates_max": min([FEW_MESSAGES, *map(self._size, self._narrow_paths)])}
             return page_and_count_of(self._fetch(self._queries.page_by_text, place | few))
-        if least(self._sides) == "by_scan" and (seqs := self._scan()) is not None:
+        if self._is_scan_cheapest() and (seqs := self._scan()) is not None:
             found = {"found": encode(seqs).decode()}
             return page_and_count_of(self._fetch(self._queries.page_of_found, place | found))
         return None
 
     def _scan(self) -> list[int] | None:
-        """Which messages have the text; None where more than a few have."""
+        """Which messages have the text; None if more than a few have."""
         found: list[int] = []
-        for piece in self._pieces():
+        for chunk in self._chunks():
             limit = {"limit": FEW_MESSAGES + 1 - len(found)}
-            found += [seq for (seq,) in self._fetch(self._queries.find_by_scan, piece | limit)]
+            found += [seq for (seq,) in self._fetch(self._queries.find_by_scan, chunk | limit)]
             if len(found) > FEW_MESSAGES:
                 return None
         return found
 
     def _page(self, place: Parameters) -> list[Row]:
-        sides = {name: size for name, size in self._sides.items() if name != "by_scan"}
-        sql = getattr(self._queries, "page_" + least(sides))
+        sql = self._pages[self._cheapest_index()]
         return [Row(*row) for row in self._fetch(sql, place)]
 
     def _count(self) -> int:
-        chosen, queries = self._chosen, self._queries
+        chosen = self._chosen
         if chosen == Filter():
-            return self._one(queries.total_of_all)
+            return self._one(self._queries.total_of_all)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
-            return self._sides["by_from"]
+            return self._size("by_from")
         if chosen == Filter(to_msisdn=chosen.to_msisdn):
-            return self._sides["by_to"]
-        if chosen == Filter(chosen.from_msisdn, chosen.to_msisdn):
-            kept: int | None = self._fetch(queries.total_of_busy_pair)[0][0]
-            if kept is not None:
-                return kept
-        side = self._side_to_count()
-        sql = getattr(queries, "count_" + side)
-        if side in COUNTED_IN_PIECES:
-            return sum(self._one(sql, piece) for piece in self._pieces())
-        return self._one(sql)
+            return self._size("by_to")
+        path = self._cheapest_to_count()
+        if path in COUNTED_IN_CHUNKS:
+            return sum(self._one(self._counts[path], chunk) for chunk in self._chunks())
+        return self._one(self._counts[path])
 
-    def _pieces(self) -> Iterator[Parameters]:
-        """The messages of this snapshot piece by piece, each in a snapshot of its own.
+    def _chunks(self) -> Iterator[Parameters]:
+        """All messages of this snapshot chunk by chunk, each in a snapshot of its own.
 
-        Messages are never changed, so that all up to the last one stay what they are. A read that
-        held one snapshot for as long as this takes would keep the log from being moved meanwhile.
+        Messages never change, and later ones have a higher seq. One long snapshot would prevent
+        SQLite from resetting the WAL.
         """
-        end = self._stored_seq
-        for after_seq in range(0, end, PIECE_MESSAGES):
-            yield {"after_seq": after_seq, "last_seq": min(after_seq + PIECE_MESSAGES, end)}
+        end = self._one(self._queries.read_last_seq)
+        for after_seq in range(0, end, CHUNK_MESSAGES):
+            yield {"after_seq": after_seq, "last_seq": min(after_seq + CHUNK_MESSAGES, end)}
             self._connection.commit()
             self._begin()
 
-    @cached_property
-    def _sides(self) -> dict[str, int]:
-        """By side that can serve the filter, whatever its text: how many messages it looks at.
+    def _list_narrow_paths(self) -> list[AccessPath]:
+        """The indexes that look at fewer than all messages, whatever the filter's text."""
+        paths: list[AccessPath] = []
+        if self._chosen.from_msisdn is not None:
+            paths.append("by_from")
+        if self._chosen.to_msisdn is not None:
+            paths.append("by_to")
+        return paths or (["by_ts"] if self._has_range else [])
 
-        Where there is none, it is by_ts. By_ts is for a filter without a number.
-        """
-        chosen, queries = self._chosen, self._queries
-        sizes = {}
-        if chosen.from_msisdn is not None:
-            sizes["by_from"] = self._one(queries.total_of_sender)
-        if chosen.to_msisdn is not None:
-            sizes["by_to"] = self._one(queries.total_of_recipient)
-        has_range = not sizes and (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
-        if self._parameters["match"]:
-            if has_range:
-                sizes["by_ts"] = self._up_to(FEW_MESSAGES, queries.estimate_ts)
-        elif chosen.q_folded:
-            total = self._one(queries.total_of_all)
-            if not sizes:
-                sizes["by_ts"] = self._one(queries.count_by_ts, {"q": ""}) if has_range else total
-            sizes["by_scan"] = total // READS_IN_A_ROW
-        return sizes
+    def _cheapest_index(self) -> AccessPath:
+        """The index that looks at the fewest messages, whatever the filter's text."""
+        paths = self._narrow_paths or ["by_ts"]
+        return paths[0] if len(paths) == 1 else min(paths, key=self._size)
 
-    def _side_to_count(self) -> str:
-        """The shortest of `_sides` and the index of texts, each looked at as far as it takes."""
-        queries, sizes, limit = self._queries, self._sides.copy(), FEW_MESSAGES
+    def _is_scan_cheapest(self) -> bool:
+        """Whether to read all messages in the order of `seq`, for a text that is in no index."""
+        if not self._chosen.q_folded:
+            return False
+        return self._size("by_scan") < self._size(self._cheapest_index())
+
+    def _cheapest_to_count(self) -> AccessPath:
         if not self._parameters["match"]:
-            return least(sizes)
-        if not sizes:
-            return "by_text"
+            return "by_scan" if self._is_scan_cheapest() else self._cheapest_index()
+        return self._cheapest_with_text() if self._narrow_paths else "by_text"
+
+    def _cheapest_with_text(self) -> AccessPath:
+        """Measures each index only as far as needed to tell which one is the cheapest."""
+        sizes = {path: self._size(path) for path in self._narrow_paths}
+        limit = FEW_MESSAGES
         while True:
-            sizes["by_text"] = self._up_to(limit, queries.estimate_text)
+            sizes["by_text"] = self._up_to(limit, self._queries.estimate_text)
             if "by_ts" in sizes:
-                sizes["by_ts"] = self._up_to(sizes["by_text"], queries.estimate_ts)
+                sizes["by_ts"] = self._up_to(sizes["by_text"], self._queries.estimate_ts)
             if min(sizes.values()) <= limit:
-                return least(sizes)
+                return min(sizes, key=sizes.__getitem__)
             limit = 10 * min(sizes.values())
 
+    def _size(self, path: AccessPath) -> int:
+        """How many messages this path looks at; a scan reads `READS_IN_A_ROW` as cheaply as one."""
+        if path not in self._sizes:
+            self._sizes[path] = self._measure(path)
+        return self._sizes[path]
+
+    def _measure(self, path: AccessPath) -> int:
+        queries = self._queries
+        if path == "by_from":
+            return self._one(queries.total_of_sender)
+        if path == "by_to":
+            return self._one(queries.total_of_recipient)
+        if path == "by_scan":
+            return self._one(queries.total_of_all) // READS_IN_A_ROW
+        if not self._has_range:
+            return self._one(queries.total_of_all)
+        if self._parameters["match"]:
+            return self._up_to(FEW_MESSAGES, queries.estimate_ts)
+        return self._one(queries.count_by_ts, {"q": ""})
+
     def _up_to(self, limit: int, sql: str) -> int:
-        """What `sql` counts, or `limit` + 1 where it is more."""
+        """What `sql` counts, or `limit` + 1 if it is more."""
         return self._one(sql, {"limit": limit + 1})
 
     def _one(self, sql: str, more: Parameters | None = None) -> int:
@@ -196,15 +207,15 @@ class Reads:
 
 
 def look(connection: sqlite3.Connection, queries: SqliteQueries) -> None:
-    """Read a row of each file: does it read? What that takes does not grow with the tail."""
+    """Read one row of each file, to prove that both can be read."""
     seq = connection.execute(queries.read_indexed).fetchone()[0]
     connection.execute(queries.read_message_id, {"seq": seq}).fetchall()
 
 
 def match_parts(q_folded: str) -> str:
-    """The expression that finds, in by_text, all that have every part of `q_folded`.
+    """The FTS5 expression for all parts of `q_folded`; empty if it is too short to have one.
 
-    Empty where it is too short to have one. A text may have all parts and not the whole.
+    A text may have all parts and not the whole.
     """
     parts = {
         q_folded[start : start + PART_CHARACTERS]

@@ -65,7 +65,6 @@ class SqliteStore:
         self._path = path
         self._timeout_seconds = timeout_seconds
         self._created_at = 0
-        self._stored_seq = 0
         self._migrations = load_migrations(folder / "migrations")
         self._queries = queries = load_queries(folder / "queries", SqliteQueries)
         settings_sql = (folder / "connection.sql").read_text("utf-8")
@@ -73,7 +72,8 @@ class SqliteStore:
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
         writes = Options(f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS)
         keeps = Options(f"{uri}?mode=ro", settings_sql, EXPECTED_SETTINGS)
-        reads = keeps._replace(attached_uri=index_uri, prepare_sql=queries.create_tail_copy)
+        reader_sql = (folder / "reader.sql").read_text("utf-8")
+        reads = keeps._replace(attached_uri=index_uri, prepare_sql=reader_sql)
         self._writer = Pool(1, writes, queries)
         self._keeper = Pool(1, keeps, queries)
         """Is open all the time: where nobody has the database open, the next to open it takes all
@@ -123,7 +123,7 @@ class SqliteStore:
         if self._checkpoints.is_unsynced:
             raise StoreError("the database file could not be synced, and is not reopened yet")
         outcomes = await self._writer.run(lambda connection: self._insert(connection, messages))
-        self._indexer.notify(self._stored_seq)
+        self._indexer.notify(outcomes.count(Outcome.CREATED))
         self._checkpoints.notify()
         return outcomes
 
@@ -274,10 +274,7 @@ class SqliteStore:
         first = first_of_each(messages)
         created_at = self._next_created_at()
         batch = {"batch": encode(list(first.values())).decode(), "created_at": created_at}
-        inserted = connection.execute(self._queries.insert_messages, batch)
-        created_count = inserted.rowcount
-        if created_count:
-            self._stored_seq = inserted.lastrowid or 0
+        created_count = connection.execute(self._queries.insert_messages, batch).rowcount
         if created_count == len(messages):
             return [Outcome.CREATED] * created_count
         ids = {"message_ids": encode(list(first)).decode(), "created_at": created_at}

@@ -3,7 +3,7 @@
 --             '')
 -- Rows: one: message_count
 -- Index: messages_by_from
--- Differs: SQLite reads unindexed messages apart, and has no count_by_pair
+-- Differs: SQLite has no count_by_pair, and takes the other number here
 SELECT count(*) AS message_count
 FROM messages
 WHERE from_msisdn = :from_msisdn

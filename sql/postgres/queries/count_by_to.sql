@@ -2,7 +2,7 @@
 -- Parameters: :to_msisdn; :since, :until (since <= ts < until); :q (part of the folded text, or '')
 -- Rows: one: message_count
 -- Index: messages_by_to
--- Differs: SQLite reads unindexed messages apart, and has no count_by_pair
+-- Differs: SQLite has no count_by_pair, and takes the other number here
 SELECT count(*) AS message_count
 FROM messages
 WHERE to_msisdn = :to_msisdn

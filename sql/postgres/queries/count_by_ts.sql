@@ -2,7 +2,6 @@
 -- Parameters: :since, :until (since <= ts < until); :q (part of the folded text, or '')
 -- Rows: one: message_count
 -- Index: messages_by_ts
--- Differs: SQLite reads unindexed messages apart
 SELECT count(*) AS message_count
 FROM messages
 WHERE ts >= :since

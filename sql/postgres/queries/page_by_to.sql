@@ -3,7 +3,7 @@
 --             :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index: messages_by_to
--- Differs: SQLite reads unindexed messages apart, and has no page_by_pair
+-- Differs: SQLite has no page_by_pair, and takes the other number here
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE to_msisdn = :to_msisdn

@@ -3,7 +3,6 @@
 --             until); :q (part of the folded text, or ''); :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index: messages_by_ts
--- Differs: SQLite reads unindexed messages apart
 SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))

@@ -2,7 +2,6 @@
 -- Parameters: none
 -- Rows: one: message_count
 -- Index: the primary key of totals
--- Differs: SQLite reads unindexed messages apart
 SELECT
     message_count + coalesce((SELECT CAST(sum(message_count) AS BIGINT) FROM pending_counts), 0)
         AS message_count

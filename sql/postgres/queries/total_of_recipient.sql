@@ -2,7 +2,6 @@
 -- Parameters: :to_msisdn
 -- Rows: one: message_count
 -- Index: the primary key of recipients
--- Differs: SQLite reads unindexed messages apart
 SELECT
     coalesce((SELECT message_count FROM recipients WHERE to_msisdn = :to_msisdn), 0)
     + (

@@ -2,7 +2,6 @@
 -- Parameters: :from_msisdn
 -- Rows: one: message_count
 -- Index: the primary key of senders
--- Differs: SQLite reads unindexed messages apart
 SELECT
     coalesce((SELECT message_count FROM senders WHERE from_msisdn = :from_msisdn), 0)
     + (

@@ -1,5 +1,3 @@
--- Puts another file beside this one: its tables are then there under their own names.
---
--- Parameters: :uri  file:…?mode=ro (SQLite's URI file names)
--- Rows:       none
+-- Opens another file on this connection. Its tables keep their names.
+-- Parameters: :uri (a URI file name: file:…?mode=ro)
 ATTACH DATABASE :uri AS attached;

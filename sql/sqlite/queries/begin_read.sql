@@ -1,5 +1,2 @@
--- Begins a read whose statements all see one snapshot, taken by the first of them.
---
--- Parameters: none
--- Rows:       none
+-- Begins a read. Each file's snapshot begins with the first statement that reads the file.
 BEGIN DEFERRED;

@@ -1,6 +1,2 @@
--- Begins a write of several statements. The lock is taken at once: a transaction that begins as a
--- reader and turns to writing can fail with "database is locked" without waiting.
---
--- Parameters: none
--- Rows:       none
+-- Begins a write. IMMEDIATE waits for the lock; an upgrade of a read can fail at once.
 BEGIN IMMEDIATE;

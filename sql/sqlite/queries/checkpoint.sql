@@ -1,5 +1,3 @@
--- Moves what the log (-wal) holds into the database file, as far as it can without waiting.
---
--- Parameters: none
--- Rows:       one: busy (0 or 1), log (frames in the log), checkpointed (frames moved)
+-- Copies the WAL's frames into the database file, as far as possible without waiting.
+-- Rows: one: busy (0 or 1), log (frames in the WAL), checkpointed (frames copied)
 PRAGMA wal_checkpoint (PASSIVE);

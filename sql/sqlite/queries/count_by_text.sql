@@ -1,22 +1,18 @@
--- How many messages have a text, found by its parts of three characters and looked at again.
---
--- Parameters: :match        the parts of :q for by_text: '"abc" AND "bcd"'
---             :q            part of the text, folded, of 3 characters or more
---             :from_msisdn, :to_msisdn   NULL for any
---             :since, :until   since <= ts < until, in microseconds since 1970
---             :after_seq, :last_seq   a piece of all messages: after_seq < seq <= last_seq
---             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
--- Rows:       one: message_count
--- Index:      by_text; the primary key of messages for the tail and the texts
-WITH found AS (
+-- Counts, in one chunk of all messages, those with a text. A text with all parts is read again.
+-- Parameters: :after_seq < seq <= :last_seq, :q (part of the text, folded),
+--             :match (the parts of :q: '"abc" AND "bcd"'),
+--             :from_msisdn, :to_msisdn (NULL for any), :since <= ts < :until
+-- Rows: one: message_count
+-- Index: texts; the primary key of messages
+WITH candidates AS (
     SELECT rowid AS seq
-    FROM by_text
-    WHERE by_text MATCH :match AND rowid > :after_seq AND rowid <= min(:last_seq, :indexed_seq)
+    FROM texts
+    WHERE texts MATCH :match AND rowid > :after_seq AND rowid <= :last_seq
     UNION ALL
-    SELECT seq FROM messages WHERE seq > max(:after_seq, :indexed_seq) AND seq <= :last_seq
+    SELECT seq FROM unindexed_messages WHERE seq > :after_seq AND seq <= :last_seq
 )
 SELECT count(*) AS message_count
-FROM found JOIN messages USING (seq)
+FROM candidates JOIN messages USING (seq)
 WHERE instr(ifnull(text_folded, text), :q) > 0
     AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
     AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)

@@ -1,39 +1,24 @@
--- How many messages there are in a range, or with a text, one by one.
---
--- Parameters: :since, :until   since <= ts < until, in microseconds since 1970
---             :q            part of the text, folded; '' for any
---             :copied_seq   how far the copy of the tail goes (copy_tail, in the same snapshot)
--- Rows:       one: message_count
--- Index:      the primary key of by_ts; the primary key of messages for the texts
-WITH tail AS (
-    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM tail_copy
-    UNION ALL
-    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM messages WHERE seq > :copied_seq
-)
+-- Counts the messages of a range. In two parts: the view takes twice as long.
+-- Parameters: :since <= ts < :until, :q (part of the text, folded; '' for any)
+-- Rows: one: message_count
+-- Index: the primary key of messages_by_ts; that of messages for the texts
 SELECT (
     SELECT count(*)
-    FROM by_ts AS indexed_message
+    FROM messages_by_ts AS one
     WHERE ts >= :since
         AND ts < :until
         AND (
             :q = ''
             OR EXISTS (
                 SELECT 1 FROM messages
-                WHERE messages.seq = indexed_message.seq
+                WHERE messages.seq = one.seq
                     AND instr(ifnull(text_folded, text), :q) > 0
             )
         )
 ) + (
     SELECT count(*)
-    FROM tail
+    FROM unindexed_messages
     WHERE ts >= :since
         AND ts < :until
-        AND (
-            :q = ''
-            OR EXISTS (
-                SELECT 1 FROM messages
-                WHERE messages.seq = tail.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
-            )
-        )
+        AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
 ) AS message_count;

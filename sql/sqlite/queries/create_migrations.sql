@@ -1,7 +1,4 @@
--- The list of migrations that this database has had; made before the first of them runs.
---
--- Parameters: none
--- Rows:       none
+-- The migrations that this database has had. Made before the first of them runs.
 CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,

@@ -1,8 +1,6 @@
--- Whether few messages have a text: how many have all its parts, counted no further than :limit.
---
--- Parameters: :match  the parts of the text for by_text: '"abc" AND "bcd"'
---             :limit
--- Rows:       one: message_count
--- Index:      by_text
+-- Counts the texts that have all parts of a search, up to :limit.
+-- Parameters: :match (the parts: '"abc" AND "bcd"'), :limit
+-- Rows: one: message_count
+-- Index: texts
 SELECT count(*) AS message_count
-FROM (SELECT 1 FROM by_text WHERE by_text MATCH :match LIMIT :limit);
+FROM (SELECT 1 FROM texts WHERE texts MATCH :match LIMIT :limit);

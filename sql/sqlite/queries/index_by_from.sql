@@ -1,8 +1,5 @@
--- Takes the slice into by_from, in its order.
---
--- Parameters: none
--- Rows:       none
-INSERT INTO by_from (from_msisdn, ts, message_id, to_msisdn, seq)
+-- Adds the batch to messages_by_from, in its order.
+INSERT INTO messages_by_from (from_msisdn, ts, message_id, to_msisdn, seq)
 SELECT from_msisdn, ts, message_id, to_msisdn, seq
-FROM slice
+FROM batch
 ORDER BY from_msisdn, ts, message_id;

@@ -1,8 +1,5 @@
--- Takes the slice into by_to, in its order.
---
--- Parameters: none
--- Rows:       none
-INSERT INTO by_to (to_msisdn, ts, message_id, from_msisdn, seq)
+-- Adds the batch to messages_by_to, in its order.
+INSERT INTO messages_by_to (to_msisdn, ts, message_id, from_msisdn, seq)
 SELECT to_msisdn, ts, message_id, from_msisdn, seq
-FROM slice
+FROM batch
 ORDER BY to_msisdn, ts, message_id;

@@ -1,8 +1,5 @@
--- Takes the slice into by_ts, in its order, so that a page is written once.
---
--- Parameters: none
--- Rows:       none
-INSERT INTO by_ts (ts, message_id, seq)
+-- Adds the batch to messages_by_ts, in its order, so that each of its pages is written once.
+INSERT INTO messages_by_ts (ts, message_id, seq)
 SELECT ts, message_id, seq
-FROM slice
+FROM batch
 ORDER BY ts, message_id;

@@ -1,10 +1,7 @@
--- Adds the slice to the counts of their recipients.
---
--- Parameters: none
--- Rows:       none
--- Index:      the primary key of recipients
+-- Adds the batch to the counts of the recipients.
+-- Index: the primary key of recipients
 INSERT INTO recipients (to_msisdn, message_count)
 SELECT to_msisdn, count(*)
-FROM slice
+FROM batch
 GROUP BY to_msisdn
 ON CONFLICT (to_msisdn) DO UPDATE SET message_count = message_count + excluded.message_count;

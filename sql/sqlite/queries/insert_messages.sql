@@ -1,18 +1,10 @@
--- Stores a batch of messages, each message_id once: one statement, one transaction, one fsync.
+-- Stores a batch in one statement: one transaction, one fsync. A known message_id is ignored.
+-- Parameters: :batch (a JSON array of [message_id, from_msisdn, to_msisdn, ts, text, text_folded],
+--             no message_id twice), :created_at (no other batch has the same)
+-- Index: the UNIQUE one on message_id
 --
--- Parameters: :batch       a JSON array of arrays: [message_id, from_msisdn, to_msisdn, ts, text,
---                          text_folded] (schemas.Message), no message_id twice
---             :created_at  microseconds since 1970; no other batch has the same
--- Rows:       none
--- Index:      the UNIQUE one on message_id
---
--- OR IGNORE ignores more than duplicates. A NULL where none may be would be dropped like one: x'' in
--- its place is an error, since STRICT columns take no BLOB, and nothing of the batch is stored.
---
--- The number of changes says whether all of them are new; if not, find_messages tells which were
--- there before, so that nobody is told that an ignored one is stored. RETURNING would say it too, a
--- row at a time, and between two rows the driver lets go of Python's lock, which costs milliseconds
--- to get back under load.
+-- OR IGNORE also ignores a NULL in a NOT NULL column. x'' in its place is an error: STRICT columns
+-- take no BLOB. No RETURNING: the driver takes Python's lock for each row, milliseconds under load.
 INSERT OR IGNORE INTO messages
     (message_id, from_msisdn, to_msisdn, ts, text, text_folded, created_at)
 SELECT

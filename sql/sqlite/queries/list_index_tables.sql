@@ -1,7 +1,5 @@
--- The tables of the index file, asked of the connection that fills it: none where it is new.
---
--- Parameters: none
--- Rows:       name
+-- The tables of the index file, none if it is new. Run by the connection that writes it.
+-- Rows: name
 SELECT name
 FROM sqlite_schema
 WHERE type = 'table';

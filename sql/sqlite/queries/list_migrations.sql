@@ -1,8 +1,5 @@
 -- The migrations that this database has had, in their order.
---
--- Parameters: none
--- Rows:       number, name, digest (SHA-256 of the file, hexadecimal)
--- Index:      none: the table is short, and all of it is wanted
+-- Rows: number, name, digest (SHA-256 of the file, hexadecimal)
 SELECT number, name, digest
 FROM migrations
 ORDER BY number;

@@ -1,23 +1,15 @@
--- A page of the messages with a text, found by its parts of three characters, and how many messages
--- have it. All that have the parts are read, looked at again and sorted: for a text that few have.
--- It gives up where more than :candidates_max have the parts, and reads none of them, or the text.
---
--- Parameters: :match        the parts of :q for by_text: '"abc" AND "bcd"'
---             :q            part of the text, folded, of 3 characters or more
---             :candidates_max
---             :from_msisdn, :to_msisdn   NULL for any
---             :since, :until   since <= ts < until, in microseconds since 1970
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :limit, :offset
---             :indexed_seq  how far the index is (read_indexed, in the same snapshot)
--- Rows:       message_count (NULL where it gave up), message_id, from_msisdn, to_msisdn, ts, text;
---             ordered by (ts, message_id); where the page is empty, one whose message_id is NULL
--- Index:      by_text; the primary key of messages for the tail and the texts
+-- A page of the messages with a text that few have, and their count. It sorts all of them. It gives
+-- up if more than :candidates_max messages have all parts of the text, or the text itself.
+-- Parameters: :match (the parts of :q: '"abc" AND "bcd"'), :q (part of the text, folded),
+--             :candidates_max, :from_msisdn, :to_msisdn (NULL for any), :since <= ts < :until,
+--             :after_ts, :after_message_id (the page begins after this place), :limit, :offset
+-- Rows: message_count (NULL if it gave up), message_id (NULL if the page is empty),
+--       from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: texts; the primary key of messages
 WITH candidates AS MATERIALIZED (
     SELECT rowid AS seq
-    FROM by_text
-    WHERE by_text MATCH :match
+    FROM texts
+    WHERE texts MATCH :match
     LIMIT CAST(:candidates_max AS INTEGER) + 1
 ),
 size AS MATERIALIZED (
@@ -28,15 +20,16 @@ found AS MATERIALIZED (
     FROM (
         SELECT seq FROM candidates
         UNION ALL
-        SELECT seq FROM messages WHERE seq > :indexed_seq
-    ) AS candidate CROSS JOIN messages USING (seq) -- in this order, whatever the planner knows
+        SELECT seq FROM unindexed_messages
+    ) AS candidate
+    CROSS JOIN messages USING (seq) -- CROSS: in this order, whatever the planner knows
     WHERE (SELECT is_small FROM size)
         AND instr(ifnull(text_folded, text), :q) > 0
         AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
         AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since
         AND ts < :until
-    LIMIT CAST(:candidates_max AS INTEGER) + 1 -- the tail may be long
+    LIMIT CAST(:candidates_max AS INTEGER) + 1 -- unindexed messages may be many
 ),
 page AS (
     SELECT seq, message_id, ts

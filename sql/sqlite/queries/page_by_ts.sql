@@ -1,48 +1,13 @@
--- A page of all messages, in their order.
---
--- Parameters: :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :until        ts before this, in microseconds since 1970
---             :q            part of the text, folded; '' for any
---             :limit, :offset
---             :copied_seq   how far the copy of the tail goes (copy_tail, in the same snapshot)
--- Rows:       message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
--- Index:      the primary key of by_ts; the primary key of messages for the texts
-WITH tail AS (
-    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM tail_copy
-    UNION ALL
-    SELECT seq, message_id, from_msisdn, to_msisdn, ts FROM messages WHERE seq > :copied_seq
-),
-page AS (
-    SELECT ts, message_id, seq
-    FROM by_ts AS indexed_message
-    WHERE (ts, message_id) > (:after_ts, :after_message_id)
-        AND ts < :until
-        AND (
-            :q = ''
-            OR EXISTS (
-                SELECT 1 FROM messages
-                WHERE messages.seq = indexed_message.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
-            )
-        )
-    UNION ALL
-    SELECT ts, message_id, seq
-    FROM tail
-    WHERE (ts, message_id) > (:after_ts, :after_message_id)
-        AND ts < :until
-        AND (
-            :q = ''
-            OR EXISTS (
-                SELECT 1 FROM messages
-                WHERE messages.seq = tail.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
-            )
-        )
-    ORDER BY ts, message_id
-    LIMIT :limit OFFSET :offset
-)
-SELECT
-    messages.message_id, messages.from_msisdn, messages.to_msisdn, messages.ts, messages.text
-FROM page CROSS JOIN messages USING (seq) -- in this order, whatever the planner knows
-ORDER BY page.ts, page.message_id;
+-- A page of all messages, without those that others have deleted.
+-- Parameters: :after_ts, :after_message_id (the page begins after this place), ts < :until,
+--             :q (part of the text, folded; '' for any), :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+-- Index: the primary key of messages_by_ts, in its order
+SELECT one.message_id, messages.from_msisdn, messages.to_msisdn, one.ts, messages.text
+FROM all_by_ts AS one
+CROSS JOIN messages USING (seq) -- CROSS: in this order, whatever the planner knows
+WHERE (one.ts, one.message_id) > (:after_ts, :after_message_id)
+    AND one.ts < :until
+    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+ORDER BY one.ts, one.message_id
+LIMIT :limit OFFSET :offset;

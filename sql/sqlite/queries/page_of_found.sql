@@ -1,18 +1,14 @@
--- A page of the messages that were found by their text, and how many of them are of the filter. All
--- are read and sorted: for a text that few have.
---
--- Parameters: :found        a JSON array of seqs (find_by_scan)
---             :from_msisdn, :to_msisdn   NULL for any
---             :since, :until   since <= ts < until, in microseconds since 1970
---             :after_ts, :after_message_id   the page begins behind this place in the order;
---                           since an instant is (that instant, '')
---             :limit, :offset
--- Rows:       message_count, message_id, from_msisdn, to_msisdn, ts, text; ordered by
---             (ts, message_id); where the page is empty, one whose message_id is NULL
--- Index:      the primary key of messages
+-- A page of the messages that find_by_scan found, and their count. It sorts all of them.
+-- Parameters: :found (a JSON array of seqs), :from_msisdn, :to_msisdn (NULL for any),
+--             :since <= ts < :until,
+--             :after_ts, :after_message_id (the page begins after this place), :limit, :offset
+-- Rows: message_count, message_id (NULL if the page is empty), from_msisdn, to_msisdn, ts,
+--       text; ordered by (ts, message_id)
+-- Index: the primary key of messages
 WITH found AS MATERIALIZED (
     SELECT messages.seq, message_id, ts
-    FROM json_each(:found) AS one CROSS JOIN messages ON messages.seq = one.value
+    FROM json_each(:found) AS one
+    CROSS JOIN messages ON messages.seq = one.value
     WHERE (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
         AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since

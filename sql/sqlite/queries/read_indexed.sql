@@ -1,8 +1,6 @@
--- How far the index is.
---
--- Parameters: none
--- Rows:       one, or none in a new index: seq, message_id, digest
--- Index:      the primary key of indexed, which has one row
+-- The last message in the index. Every read begins with it: the index's snapshot is the older one.
+-- Rows: one: seq, message_id, digest (of index.sql)
+-- Index: the primary key of indexed
 SELECT seq, message_id, digest
 FROM indexed
 WHERE id = 1;

@@ -1,8 +1,7 @@
--- The id of one message, by its place in the order of commits.
---
+-- The id of one message.
 -- Parameters: :seq
--- Rows:       one, or none: message_id
--- Index:      the primary key of messages
+-- Rows: one, or none: message_id
+-- Index: the primary key of messages
 SELECT message_id
 FROM messages
 WHERE seq = :seq;

@@ -1,7 +1,5 @@
--- A real write, durable like any other: the readiness probe.
---
--- Parameters: :now  microseconds since 1970
--- Rows:       none
--- Index:      the primary key of probe, which has one row
+-- The readiness probe: a write as durable as any other.
+-- Parameters: :now (microseconds since 1970)
+-- Index: the primary key of probe
 INSERT INTO probe (id, written_at) VALUES (1, :now)
 ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at;

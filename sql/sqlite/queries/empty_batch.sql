@@ -1,0 +1,2 @@
+-- Empties the batch.
+DELETE FROM batch;

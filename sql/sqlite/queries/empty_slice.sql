@@ -1,5 +1,0 @@
--- Empties the slice.
---
--- Parameters: none
--- Rows:       none
-DELETE FROM slice;
