@@ -7,15 +7,13 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from service.store.postgres.parameters import number_parameters
 from service.store.postgres.store import COLUMNS
-from service.store.queries import PostgresQueries, Queries, SqliteQueries
-from tests.sql_workbench.sqlite import connect, list_schema, migrate
+from service.store.queries import PostgresQueries, SqliteQueries
 from tests.support.postgres.install import find_install
 from tests.support.postgres.install import run as run_program
 from tests.support.postgres.suite import empty_database
@@ -23,7 +21,6 @@ from tests.support.processes import serving
 from tests.support.service import ROOT, message, samples, wait_until
 
 SQL = ROOT / "sql" / "sqlite"
-TEMPORARY = ("slice", "tail_copy")
 README = (ROOT / "sql" / "README.md").read_text("utf-8")
 
 _clause = re.compile(
@@ -125,85 +122,6 @@ def test_a_cast_is_written_as_every_database_reads_it(file: Path) -> None:
     assert "::" not in file.read_text("utf-8")
 
 
-def test_the_readme_names_every_table_and_column(tmp_path: Path) -> None:
-    documented: dict[str, list[str]] = {}
-    table = ""
-    for name, columns in _rows(_section("The data")):
-        table = name.strip("` ") or table
-        documented.setdefault(table, []).extend(re.findall(r"`(\w+)`", columns))
-    with closing(connect(tmp_path)) as database:
-        migrate(database, SQL)
-        tables = [
-            name
-            for schema in ("main", "index_file")
-            for kind, name, _, _ in list_schema(database, schema)
-            if kind == "table"
-        ]
-        found = {
-            table: [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            for table in tables
-        }
-    assert documented == found
-
-
-def test_the_readme_names_every_table_and_column_of_postgres() -> None:
-    documented: dict[str, list[str]] = {}
-    table = ""
-    for name, columns in _rows(_section("The data on PostgreSQL").split("| file |")[0]):
-        table = name.strip("` ") or table
-        documented.setdefault(table, []).extend(re.findall(r"`(\w+)`", columns))
-    schema = (SQL.parent / "postgres" / "schema.sql").read_text("utf-8")
-    found = {
-        name: re.findall(r"^    ([a-z]\w*) ", body, re.MULTILINE)
-        for name, body in re.findall(
-            r"CREATE TABLE (\w+) \((.*?)^\);", schema, re.DOTALL | re.MULTILINE
-        )
-    }
-    assert {name: sorted(columns) for name, columns in documented.items()} == {
-        name: sorted(columns) for name, columns in found.items()
-    }
-
-
-@pytest.mark.parametrize(
-    ("kind", "titles"),
-    [
-        (SqliteQueries, ["Change a query"]),
-        (PostgresQueries, ["Change a query", "The data on PostgreSQL"]),
-    ],
-)
-def test_the_readme_names_every_query(kind: type[Queries], titles: list[str]) -> None:
-    patterns = named_queries(titles)
-    unnamed = [
-        name
-        for name in kind.__struct_fields__
-        if not any(fnmatch(name, pattern) for pattern in patterns)
-    ]
-    assert unnamed == []
-
-
-@pytest.mark.parametrize(
-    ("kind", "title"),
-    [(SqliteQueries, "Change a query"), (PostgresQueries, "The data on PostgreSQL")],
-)
-def test_the_readme_names_no_query_that_is_not_there(kind: type[Queries], title: str) -> None:
-    unused = [
-        pattern
-        for pattern in named_queries([title])
-        if not any(fnmatch(name, pattern) for name in kind.__struct_fields__)
-    ]
-    assert unused == []
-
-
-def named_queries(titles: list[str]) -> list[str]:
-    """The patterns in the tables of these sections whose first column is a file."""
-    return [
-        pattern
-        for title in titles
-        for files, _ in _rows(_section(title).rpartition("| file |")[2])
-        for pattern in re.findall(r"`([\w*]+)`", files)
-    ]
-
-
 def test_the_readme_names_what_is_there() -> None:
     names = set(re.findall(r"`((?:service|tests|sqlite|postgres)/[a-z_/.]+)`", README))
     assert len(names) > 5
@@ -238,7 +156,7 @@ def test_what_the_readme_types_into_the_shell_works(shell: str, tmp_path: Path) 
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "SEARCH indexed_message USING PRIMARY KEY (from_msisdn=?" in done.stdout
+    assert "SEARCH messages_by_from USING PRIMARY KEY (from_msisdn=?" in done.stdout
     assert done.stdout.count("of-the-index") == 1
 
 
@@ -248,7 +166,7 @@ def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     values = dict.fromkeys(re.findall(r":\w+", text), "0")
     values |= {":batch": "'[]'", ":message_ids": "'[]'", ":uri": "':memory:'"}
     lines = [f'.parameter set {parameter} "{value}"' for parameter, value in values.items()]
-    files = ("schema.sql", "index.sql", *(f"queries/create_{name}.sql" for name in TEMPORARY))
+    files = ("schema.sql", "index.sql", "reader.sql", "queries/create_batch.sql")
     schema = "".join((SQL / file).read_text("utf-8") for file in files)
     done = subprocess.run(
         [shell, "-bail", ":memory:"],
@@ -303,11 +221,3 @@ def test_what_the_readme_types_into_psql_works(psql: Callable[[str], str]) -> No
 
 def _section(title: str) -> str:
     return README.split(f"## {title}\n")[1].split("\n## ")[0]
-
-
-def _rows(section: str) -> Iterator[tuple[str, str]]:
-    """The first two cells of each row of a section's table, without its head."""
-    for line in section.splitlines():
-        cells = line.split("|")
-        if len(cells) > 2 and "`" in line:
-            yield cells[1], cells[2]
