@@ -1,4 +1,4 @@
-"""The environment: every variable at both its edges, files, and how a mistake is told."""
+"""The environment: every variable at its limits, values in files, and the errors."""
 
 from pathlib import Path
 from typing import Any
@@ -243,7 +243,7 @@ def test_a_secret_may_be_any_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_secret_is_rotated_without_losing_a_webhook(tmp_path: Path) -> None:
-    """First the old one, then both, then the new one: each sender may change in between."""
+    """The old secret, then both, then the new one. Each sender changes while both are valid."""
     body = encode(message())
     for environment, expected in (
         ({"WEBHOOK_SECRET": "old"}, {"old": 200, "new": 401}),

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP server share: a service in a hurry, and one for short bodies."""
+"""Shared by the tests of the HTTP server: a service with short deadlines, one for short bodies."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
-    """A service that waits a moment where others wait for many seconds."""
+    """A service with deadlines of HASTE_SECONDS."""
     hasten(monkeypatch, HASTE_SECONDS)
     monkeypatch.setattr("service.http.transport.LINGER_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
@@ -41,7 +41,7 @@ async def narrow(tmp_path: Path) -> AsyncIterator[Wires]:
 
 
 def delay(monkeypatch: pytest.MonkeyPatch, seconds: float) -> asyncio.Event:
-    """Let each commit take that much longer; gives what is set when one has begun."""
+    """Make each commit take longer by `seconds`. The event is set when a commit begins."""
     insert, has_begun = SqliteStore.insert, asyncio.Event()
 
     async def slow(store: SqliteStore, messages: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Deadlines of heads, bodies and idle connections, over real sockets."""
+"""Deadlines for heads, bodies and idle connections, over real sockets."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def drip(wire: Wire, data: bytes) -> Answer:
-    """Send a byte at a time, often enough that no pause is long, until there is an answer."""
+    """Send one byte at a time with short pauses, until the answer arrives."""
     answer = asyncio.create_task(wire.answer())
     for position in range(len(data)):
         if not answer.done():
@@ -107,7 +107,7 @@ async def test_between_requests_there_is_time(hasty: Wires) -> None:
 
 
 async def test_each_request_has_a_deadline_of_its_own(hasty: Wires) -> None:
-    """Requests without a pause, each of which begins in the piece that ends the one before."""
+    """Each request begins in the piece that ends the request before it."""
     wire = await hasty.connect()
     half = len(GET) // 2
     await wire.send(GET[:half])

@@ -1,4 +1,4 @@
-"""Clients that leave or lose their connection, and senders that try again."""
+"""Clients that leave or lose their connection, and senders that retry."""
 
 import json
 
@@ -52,7 +52,7 @@ async def test_a_client_that_leaves_before_the_answer(wires: Wires) -> None:
 async def test_a_client_that_closes_its_side_gets_its_answers(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, behind: bytes
 ) -> None:
-    """As `nc -N` does. What it has begun behind them has no end, and no answer."""
+    """`nc -N` does so. An unfinished request after the others gets no answer."""
     delay(monkeypatch, 0.05)
     await wire.send(GET + post() + post() + behind)
     wire.half_close()
@@ -92,7 +92,7 @@ async def test_a_body_cut_by_a_reset(wires: Wires, wire: Wire) -> None:
 async def test_a_sender_that_has_waited_too_long_and_tries_again(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its second attempt arrives while the first one is still being stored."""
+    """The second attempt arrives while the first is being stored."""
     is_being_stored = delay(monkeypatch, HASTE_SECONDS)
     impatient, patient = await wires.connect(), await wires.connect()
     await impatient.send(post())

@@ -1,4 +1,4 @@
-"""Limits of heads and bodies, over real sockets."""
+"""Size limits for heads and bodies, over real sockets."""
 
 import asyncio
 import contextlib
@@ -115,7 +115,7 @@ async def test_chunks_without_end_are_refused(narrow: Wires) -> None:
 
 @pytest.mark.parametrize("size", [100, 70_000, 1_000_000])
 async def test_the_rest_of_a_refused_body_is_no_request(narrow: Wires, size: int) -> None:
-    """The connection goes on: what is left of the body is read and thrown away."""
+    """The service reads and drops the rest of the body, and the connection goes on."""
     wire = await narrow.connect()
     body = (b"GET /nothing HTTP/1.1\r\n\r\n" * 50_000)[:1_000_000]
     await wire.send(head(f"Content-Length: {len(body)}"))
@@ -128,7 +128,7 @@ async def test_the_rest_of_a_refused_body_is_no_request(narrow: Wires, size: int
 async def test_the_rest_of_a_refused_body_has_a_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And no second answer, which the client would take for that of its next request."""
+    """There is no second answer: the client would take it for the answer to its next request."""
     monkeypatch.setattr(Phase.BODY, "_value_", HASTE_SECONDS)
     async with served(tmp_path, MAX_BODY_BYTES="10") as wires:
         wire = await wires.connect()

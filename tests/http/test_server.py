@@ -96,7 +96,7 @@ async def test_pipelined_refusals_do_not_mix(wire: Wire) -> None:
 
 @pytest.mark.parametrize("excess", [1, 20, len(GET) - 1])
 async def test_many_pipelined_heads_are_not_one_long_one(wire: Wire, excess: int) -> None:
-    """In one piece, which ends within the head of the last of them."""
+    """They arrive in one piece, which ends inside the last head."""
     count = 3 * HEAD_BYTES_MAX // len(GET)
     await wire.send(GET * count + GET[:excess])
     assert set(await statuses(wire, count)) == {200}
@@ -153,7 +153,7 @@ async def test_expect_100_continue(wire: Wire) -> None:
 
 
 async def test_http_1_0_gets_no_100(wire: Wire) -> None:
-    """Which it would take for its answer (RFC 9110, 10.1.1)."""
+    """An HTTP/1.0 client would take the 100 for its answer (RFC 9110, 10.1.1)."""
     request = post(BODY, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
     await wire.send(request[: -len(BODY)], BODY)
     assert [answer.status for answer in await wire.answers()] == [200]
@@ -161,7 +161,7 @@ async def test_http_1_0_gets_no_100(wire: Wire) -> None:
 
 @pytest.mark.parametrize("body", [b"", GET], ids=["leaves it out", "sends it"])
 async def test_behind_an_answer_before_the_100_nothing_is_read(narrow: Wires, body: bytes) -> None:
-    """The client may leave out the body, or send it: what comes next could be either."""
+    """The client may send the body or omit it, so the next bytes could be either."""
     wire = await narrow.connect()
     await wire.send(head(f"Content-Length: {len(BODY) + 1}", "Expect: 100-continue"))
     answer = await wire.answer()
@@ -177,7 +177,7 @@ async def test_a_signature_in_a_trailer_is_none(wire: Wire) -> None:
     body = chunked(BODY).removesuffix(b"0\r\n\r\n") + trailer
     await wire.send(head("Transfer-Encoding: chunked", "Trailer: X-Signature") + body)
     assert (await wire.answer()).status == 401
-    # In pieces, so that the application waits for the body before the trailer is there.
+    # In pieces, so that the application waits for the body before the trailer arrives.
     await wire.send(head("Transfer-Encoding: chunked"), *body.splitlines(keepends=True))
     assert (await wire.answer()).status == 401
 
@@ -191,7 +191,7 @@ async def test_a_trailer_does_not_spoil_a_signature(wire: Wire) -> None:
 
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.2"])
 async def test_an_offer_to_upgrade_is_declined(wire: Wire, upgrade: str) -> None:
-    """As curl --http2 and some clients of Java make it, with every request."""
+    """curl --http2 and some Java clients offer it with every request."""
     request = post(BODY, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}")
     await wire.send(request)
     answer = await wire.answer()

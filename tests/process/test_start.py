@@ -1,4 +1,4 @@
-"""How a process starts: its mistakes in one line, its warnings, its folders."""
+"""The start of a process: errors in one line, warnings, and the folders of the database."""
 
 import os
 import socket
@@ -14,11 +14,11 @@ from tests.support.service import (
     message,
 )
 
-# A process tells its mistake in one line
+# A start that fails writes one line
 
 
 def fail(arguments: list[str], folder: Path, **environment: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a start that must fail."""
+    """The exit code, standard output and standard error of a start that must fail."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "service", *arguments],
         cwd=ROOT,
@@ -106,7 +106,7 @@ def test_an_address_of_another_machine_ends_the_start_with_one_line(tmp_path: Pa
     assert "192.0.2.1" in errors
 
 
-# What a start warns of
+# Warnings
 
 
 def warnings_of(process: ServiceProcess) -> list[str]:

@@ -1,4 +1,4 @@
-"""The thread that writes the log, and its buffer: a reader that does not read costs lines only."""
+"""The log's thread and buffer: when nobody reads the log, lines are lost and nothing else."""
 
 import contextlib
 import os
@@ -19,8 +19,6 @@ from tests.support.service import (
     wait_until,
 )
 
-# A reader that does not read
-
 
 def read_all(descriptor: int) -> list[Json]:
     with os.fdopen(descriptor, "rb") as file:
@@ -28,7 +26,7 @@ def read_all(descriptor: int) -> list[Json]:
 
 
 def fill(writer: int) -> int:
-    """Fill a pipe with empty lines; gives how many."""
+    """Fill a pipe with empty lines, and return their number."""
     os.set_blocking(writer, False)
     count = 0
     with contextlib.suppress(BlockingIOError):
@@ -46,7 +44,7 @@ def test_what_does_not_fit_is_dropped_and_counted_and_warnings_last(
     reader, writer = pipe
     filling = fill(writer)
     log = Log("INFO", writer)
-    # The thread takes the first line, and is stuck with it.
+    # The thread takes the first line, and blocks on its write.
     log.info("stuck")
     wait_until(lambda: not log._lines)
     for number in range(20):
@@ -72,13 +70,13 @@ async def test_dropped_lines_are_a_metric(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def free_port() -> str:
-    """A port that was free a moment ago: what the process chooses, only its log would tell."""
+    """A free port. Port 0 would not do: nobody reads the log that names the chosen port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return str(free.getsockname()[1])
 
 
 def test_a_blocked_standard_output_blocks_no_request(tmp_path: Path, pipe: tuple[int, int]) -> None:
-    """Nobody reads, from the start on: webhooks are stored, and the process stops in time."""
+    """Nobody reads from the start. Webhooks are stored, and the process stops in time."""
     _, writer = pipe
     fill(writer)
     with ServiceProcess(tmp_path, {"PORT": free_port()}, stdout=writer) as process:
@@ -102,7 +100,7 @@ def test_a_standard_output_that_nobody_will_ever_read_costs_only_lines(
 
 
 def test_a_slow_reader_gets_every_line_whole(pipe: tuple[int, int]) -> None:
-    """The pipe takes a part of a block at a time, and does not block (as some terminals)."""
+    """The pipe takes a part of a block at a time and does not block, like some terminals."""
     reader, writer = pipe
     os.set_blocking(writer, False)
     log = Log("INFO", writer)

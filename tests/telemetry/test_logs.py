@@ -37,7 +37,7 @@ def assert_sound(lines: list[Json]) -> None:
         assert line["event"]
 
 
-# A process, from its start to its stop
+# A whole process
 
 
 def test_standard_output_is_nothing_but_sound_lines(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_lines_come_in_the_order_of_their_ts(tmp_path: Path) -> None:
     assert stamps == sorted(stamps)
 
 
-# A request's line
+# The line of a request
 
 
 @pytest.mark.anyio
@@ -195,14 +195,14 @@ async def test_a_long_path_is_cut(tmp_path: Path) -> None:
     assert len(line["path"]) == 1024
 
 
-# What no line may hold
+# Private values
 
 
 @pytest.mark.anyio
 async def test_no_line_holds_what_is_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each private value has a mark of its own, and each way through the service is gone."""
+    """Each private value has its own mark. The requests take every path through the service."""
     content = message(message_id="public-id", text="mark-text", unknown="mark-unknown")
     body = encode(content)
     headers = signed(body, "mark-secret")
@@ -244,7 +244,7 @@ async def test_no_line_holds_what_is_private(
 
 
 def test_no_line_of_the_server_holds_what_is_private(tmp_path: Path) -> None:
-    """What the server refuses: garbage, heads too long; and odd upgrades."""
+    """Requests that the server refuses: garbage, long heads and odd upgrades."""
     requests = [
         b"mark\r\n\r\n",
         b"GET /stats?mark HTTP/9.9\r\n\r\n",
@@ -271,7 +271,7 @@ async def test_a_false_signature_brings_no_message_id_into_the_log(tmp_path: Pat
     assert b"forged" not in service.log_output()
 
 
-# Lines of others
+# Lines of libraries
 
 
 def test_lines_of_libraries_are_lines_of_ours(tmp_path: Path) -> None:
@@ -304,5 +304,5 @@ def test_lines_of_libraries_are_lines_of_ours(tmp_path: Path) -> None:
 
 
 def test_the_secret_of_the_tests_is_no_word_of_the_log() -> None:
-    """Else the tests above would prove nothing."""
+    """Otherwise the tests above would prove nothing."""
     assert SECRET not in Path(logs.__file__).read_text()

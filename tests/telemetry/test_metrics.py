@@ -1,13 +1,11 @@
-"""The metrics: what is measured, and how many series there can be."""
+"""The metrics: which there are, what they count, and a bound on the number of series."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import Metric
-from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from service.errors import RequestError
@@ -19,11 +17,7 @@ from tests.support.service import Service, message, running, signed
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 
-parse_openmetrics: Callable[[str], Iterator[Metric]]
-parse_openmetrics = openmetrics_parser.text_string_to_metric_families
-
-
-# What is measured
+# What they count
 
 
 async def test_every_promised_metric_has_its_type_and_labels(service: Service) -> None:
@@ -198,7 +192,7 @@ async def test_build_info(service: Service, database_kind: str) -> None:
     assert (await service.metrics())[name] == 1
 
 
-# No series by a client's will
+# A client cannot create series
 
 
 def requests_shown(metrics: dict[str, float]) -> set[str]:
