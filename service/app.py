@@ -7,11 +7,10 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.authorization import RequireToken
-from service.api.docs import Docs, Document
+from service.api.docs import Description, Docs
 from service.api.export import Export
 from service.api.messages import Messages
 from service.api.middleware import RequestObserver
-from service.api.openapi.document import describe
 from service.api.probes import Exposition, Live, Ready
 from service.api.stats import StatsOfMessages
 from service.api.webhook import Webhook
@@ -79,7 +78,7 @@ class Application:
         settings, store = self._settings, self._store
         webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self.metrics)
         ready = Ready(store, has_secret=bool(settings.secrets))
-        routes = [
+        return [
             ExactRoute("/webhook", webhook, methods=["POST"]),
             ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
             ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
@@ -87,11 +86,9 @@ class Application:
             ExactRoute("/health/live", Live(), methods=["GET"]),
             ExactRoute("/health/ready", ready, methods=["GET"]),
             ExactRoute("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
+            ExactRoute("/openapi.json", Description(), methods=["GET"]),
             ExactRoute("/docs", Docs(), methods=["GET"]),
         ]
-        document = Document(lambda: describe(routes, settings.body_bytes_max))
-        routes.append(ExactRoute("/openapi.json", document, methods=["GET"]))
-        return routes
 
     def _protect(self, app: ASGIApp) -> ASGIApp:
         token = self._settings.read_token

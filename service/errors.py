@@ -1,53 +1,64 @@
-"""Everything the service refuses, and how it says so.
+"""Every error of the service, and the status that answers it.
 
     StartError                  the service does not start
-    ├── SettingsError           an environment variable makes no sense (exit code 2)
-    └── DatabaseError           the database can't be used (exit code 1)
+    ├── SettingsError           an environment variable is wrong (exit code 2)
+    └── DatabaseError           the database cannot be used (exit code 1)
 
-    RequestError                one request is not served
+    RequestError                one request is refused
     ├── BodyTooLarge        413
     ├── InvalidSignature    401
     ├── InvalidMessage      422
     ├── InvalidParameter    422
     ├── Unauthorized        401
-    ├── Unavailable         503  nothing was stored: try again
-    ├── TooSlow             503  a search has to be narrowed
-    ├── BadRequest          400  no HTTP/1.1, or a body whose end is in doubt
-    ├── TooLate             408  a head or a body that does not arrive
+    ├── Unavailable         503  nothing was stored: a retry is wanted
+    ├── TooSlow             503  the search must be narrowed
+    ├── BadRequest          400  not HTTP/1.1, or the body's end is in doubt
+    ├── TooLate             408  a head or a body that does not arrive in time
     ├── HeadTooLarge        431
-    └── ClientLeft          499  nobody is there to be answered
+    └── ClientLeft          499  the client closed the connection
 
-A RequestError's text is the `detail` of the answer: one sentence that names the field, the
-parameter or the limit, and never holds a secret, a signature or a message's text.
+The text of a RequestError is the `detail` of the answer: one sentence that names the field, the
+parameter or the limit. It never holds a secret, a signature or the text of a message.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
+
+REFUSAL = "refusal"
+"""The key in a request's scope for the RequestError with which the server refuses it."""
+
+
+class Refusal(msgspec.Struct, gc=False, frozen=True):
+    """The body of every error, in JSON."""
+
+    detail: str
+
 
 class StartError(Exception):
-    """The service does not start; the text is the one line that says why and what to do."""
+    """The service does not start. The text is one line: the reason, and what to do."""
 
     exit_code: ClassVar[int] = 1
 
 
 class SettingsError(StartError):
-    """An environment variable makes no sense; the text names it and what it takes."""
+    """An environment variable is wrong. The text names it and what it takes."""
 
     exit_code = 2
 
 
 class DatabaseError(StartError):
-    """The database at DATABASE_URL can't be opened, read, written or migrated."""
+    """The database at DATABASE_URL cannot be opened, read, written or migrated."""
 
 
 class RequestError(Exception):
-    """One request is refused with `status`; the text is the answer's `detail`."""
+    """One request is refused with `status`. The text is the answer's `detail`."""
 
     status: ClassVar[int]
     headers: ClassVar[Sequence[tuple[bytes, bytes]]] = ()
     webhook_result: ClassVar[str | None] = None
-    """What `webhook_requests_total` counts it as; None where it is no webhook's error."""
+    """The label of `webhook_requests_total`; None if a webhook never gets this error."""
 
     @property
     def detail(self) -> str:
@@ -88,7 +99,7 @@ class Unauthorized(RequestError):
 
 
 class Unavailable(RequestError):
-    """Nothing was acknowledged, and nothing is half stored; a retry is safe and wanted."""
+    """Nothing was acknowledged, and nothing is half stored. A retry is safe and wanted."""
 
     status = 503
     headers = ((b"retry-after", b"1"),)
@@ -108,7 +119,7 @@ class TooSlow(RequestError):
 
 
 class BadRequest(RequestError):
-    """The connection is closed: where the next request begins is not known."""
+    """The connection is closed: it is not known where the next request begins."""
 
     status = 400
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from service.api import stream
+from service.api import walk
 from tests.support.exports import Pages
 from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.support.postgres import suite
@@ -52,9 +52,9 @@ def pages(store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> Pages:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PAGE_MESSAGES_FIRST", 1)
-    monkeypatch.setattr(stream, "PAGE_MESSAGES_MIN", 1)
-    monkeypatch.setattr(stream, "PAGE_MESSAGES_MAX", 3)
+    monkeypatch.setattr(walk, "PAGE_MESSAGES_FIRST", 1)
+    monkeypatch.setattr(walk, "PAGE_MESSAGES_MIN", 1)
+    monkeypatch.setattr(walk, "PAGE_MESSAGES_MAX", 3)
 
 
 @pytest.fixture

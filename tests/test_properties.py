@@ -21,7 +21,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from service.api.messages import decode_cursor, encode_cursor, parse_query
+from service.api.cursors import decode_cursor, encode_cursor
+from service.api.messages import parse_query
 from service.errors import InvalidMessage, InvalidParameter
 from service.messages.instants import RFC3339_UTC, format_instant, parse_instant
 from service.messages.message import decode_message

@@ -1,4 +1,4 @@
-"""Who may read: everybody, or whoever holds the READ_TOKEN."""
+"""READ_TOKEN: a protected route is only for requests that carry it."""
 
 import hmac
 
@@ -10,7 +10,7 @@ SCHEME = b"bearer"
 
 
 class RequireToken:
-    """Lets a request through to `app` when it carries the token (RFC 6750), else 401."""
+    """Passes a request on to `app` if it carries the token (RFC 6750). Raises Unauthorized."""
 
     def __init__(self, app: ASGIApp, token: bytes) -> None:
         self.app = app

@@ -1,7 +1,6 @@
 """GET /openapi.json and GET /docs: the API, described for programs and for people.
 
-Both are open to everybody, also where there is a READ_TOKEN: they hold no message, and a browser
-sends no token with a page.
+Neither needs the READ_TOKEN: they hold no message, and a browser sends no token with a page.
 """
 
 import asyncio
@@ -10,38 +9,38 @@ import functools
 import gzip
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.asgi import Headers, send_json
+from service.api.answers import Headers, send_json
 
+FILE = Path(__file__).parent / "openapi.json"
 FOLDER = Path(__file__).parent / "docs_page"
 
 PIECE_BYTES = 16 * 1024
-"""The page is sent in pieces: for a client that takes none of it, the service holds few."""
+"""The page is sent in pieces, so that the service holds little for a client that takes nothing."""
 
 _no_weight = re.compile(rb"\s*q=0(\.0*)?\s*").fullmatch
 
 
-class Document:
-    """The OpenAPI document, made at its first request."""
+class Description:
+    """Answers the OpenAPI document: `openapi.json`, as it is."""
 
-    def __init__(self, describe: Callable[[], bytes]) -> None:
-        self._describe = functools.cache(describe)
+    def __init__(self) -> None:
+        self._content = FILE.read_bytes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_json(send, 200, await asyncio.to_thread(self._describe))
+        await send_json(send, 200, self._content)
 
 
 class Docs:
-    """The page that renders the document: Swagger UI in one answer, made at its first request.
+    """Answers the page that shows the document: Swagger UI, in one answer.
 
-    Its security policy names the two scripts by their digests and allows requests to this service
-    alone, so that the browser itself refuses any other host.
+    The page is made at its first request. Its security policy names the scripts by their digests,
+    and allows requests to this service alone: the browser itself refuses any other host.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +68,7 @@ class Docs:
 
 
 class DocsPage(NamedTuple):
-    """The page, the same compressed with gzip, and its Content-Security-Policy."""
+    """The page, plain and compressed with gzip, and its Content-Security-Policy."""
 
     html: bytes
     compressed: bytes
@@ -78,7 +77,7 @@ class DocsPage(NamedTuple):
 
 @functools.cache
 def read_page() -> DocsPage:
-    """The page, put together of the files in FOLDER."""
+    """The page, made of the files in FOLDER."""
     library, start = (
         escape_script((FOLDER / name).read_text("utf-8"))
         for name in ("swagger-ui/swagger-ui-bundle.js", "start.js")
@@ -95,7 +94,7 @@ def read_page() -> DocsPage:
 
 
 def escape_script(script: str) -> str:
-    """The script as it may stand in an element of HTML, where it means the same.
+    """The same script, safe inside an HTML element.
 
     Three sequences would end the element, or hide its end (HTML Living Standard, 4.12.1.3).
     """
@@ -103,7 +102,7 @@ def escape_script(script: str) -> str:
 
 
 def accepts_gzip(headers: Headers) -> bool:
-    """Whether Accept-Encoding lists gzip, or all, and not with the weight 0 (RFC 9110, 12.5.3)."""
+    """Whether Accept-Encoding lists gzip or `*` with a weight above 0 (RFC 9110, 12.5.3)."""
     listed = b",".join(value for name, value in headers if name == b"accept-encoding")
     codings = (coding.partition(b";") for coding in listed.lower().split(b","))
     weights = {coding.strip(): weight for coding, _, weight in codings}
@@ -112,5 +111,5 @@ def accepts_gzip(headers: Headers) -> bool:
 
 
 def _digest(content: str) -> str:
-    """A source of a Content-Security-Policy: the element that holds just this."""
+    """The source expression of a Content-Security-Policy that allows exactly this content."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -7,31 +7,29 @@ from collections.abc import Iterator
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.asgi import Headers
+from service.api.answers import Headers
 from service.api.parameters import FILTERS, read, read_filter, split_query
-from service.api.stream import FORMAT_RULE, FORMATS, NDJSON, Format, Walk
+from service.api.walk import FORMATS, NDJSON, Format, Walk
 from service.errors import ClientLeft, Unavailable
 from service.store.interface import Filter, Store
 
 PARAMETERS = ("format", *FILTERS)
 
 EXPORTS_MAX = 8
-"""At a time. Each holds a page or two in memory, for as long as its client takes to read them."""
-
-BUSY = f"{EXPORTS_MAX} exports are under way: come back when one has ended"
+"""At a time. Each holds a page or two in memory for as long as its client reads slowly."""
 
 
 class Export:
-    """Reads a page when the client has taken the one before the last, and no sooner.
+    """Streams a walk, and reads no page before the client has taken the page before the last.
 
-    The answer is chunked (RFC 9112, 7.1): whatever goes wrong behind its head ends the connection
-    without the last chunk, and so a client can tell a part from the whole.
+    The answer is chunked (RFC 9112, 7.1). A failure after the head ends the connection without the
+    last chunk, so that a client can tell a part from the whole.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._under_way = 0
-        # One page at a time, whoever asks: other readers, and webhooks, come in between.
+        # All exports together read one page at a time: other reads come in between.
         self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +52,7 @@ class Export:
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:
         if self._under_way >= EXPORTS_MAX:
-            raise Unavailable(BUSY)
+            raise Unavailable(f"{EXPORTS_MAX} exports are under way: come back when one has ended")
         self._under_way += 1
         try:
             yield
@@ -63,9 +61,9 @@ class Export:
 
 
 def parse_query(query_string: bytes) -> tuple[Filter, Format]:
-    """What to export, and how; raises InvalidParameter, which names the parameter."""
+    """What to export, and how. Raises InvalidParameter, which names the parameter."""
     given = split_query(query_string, PARAMETERS)
-    return read_filter(given), read(given, "format", NDJSON, _format, FORMAT_RULE)
+    return read_filter(given), read(given, "format", NDJSON, _format, " or ".join(FORMATS))
 
 
 def _format(name: str) -> Format:
@@ -84,7 +82,7 @@ def _headers(form: Format) -> Headers:
 
 @contextlib.contextmanager
 def _watching(receive: Receive) -> Iterator[Task[None]]:
-    """A task that ends when the client leaves: sending to one who has left raises nothing."""
+    """A task that ends when the client leaves: a send to a client that has left raises nothing."""
 
     async def wait() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -9,9 +9,8 @@ import time
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.answers import Refusal, encode
-from service.api.asgi import REFUSAL, Headers, send_json
-from service.errors import ClientLeft, RequestError, TooSlow, Unavailable
+from service.api.answers import Headers, encode_refusal, send_json
+from service.errors import REFUSAL, ClientLeft, RequestError, TooSlow, Unavailable
 from service.store.interface import QueryTimeout, StoreError
 from service.telemetry.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.telemetry.metrics import Metrics
@@ -99,7 +98,7 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
         # and the metrics tell how it ended, not how it began.
         line.status = status
         raise error
-    await send_json(send, status, encode(Refusal(detail)), headers)
+    await send_json(send, status, encode_refusal(detail), headers)
 
 
 def _refusal(error: BaseException, line: RequestLine) -> tuple[int, str, Headers]:

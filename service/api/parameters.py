@@ -1,6 +1,6 @@
-"""Which messages? The parameters of a query string, and those of them that filter.
+"""The parameters of a query string, and the filter that some of them make.
 
-`GET /messages`, its export and the command line read them here, so that they mean the same.
+`GET /messages`, its export and the command `export` read their filters here.
 """
 
 import re
@@ -23,12 +23,12 @@ _stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
-    """The parameters by their names, each of which must be one of `names` and come once.
+    """The parameters by name. Each must be one of `names`, and be given once.
 
     Raises InvalidParameter.
     """
     try:
-        # parse_qsl would take a % that escapes nothing for itself: another search than was meant.
+        # parse_qsl would read a % that escapes nothing as a percent sign.
         if _stray_percent_sign.search(query_string):
             raise ValueError
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
@@ -46,36 +46,43 @@ def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
     return given
 
 
-def read_filter(given: Mapping[str, str]) -> Filter:
-    """The filter that the parameters FILTERS make.
-
-    Raises InvalidParameter, which names the parameter.
-    """
-    return Filter(
-        from_msisdn=read(given, "from", None, _number_of_phone, E164_RULE),
-        to_msisdn=read(given, "to", None, _number_of_phone, E164_RULE),
-        since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
-        until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
-        q_folded=read(given, "q", "", _search, Q_RULE),
-    )
-
-
 def read(
-    given: Mapping[str, str], name: str, default: T, parse: Callable[[str], T], takes: str
+    given: Mapping[str, str], name: str, default: T, parse: Callable[[str], T], rule: str
 ) -> T:
-    """One parameter, where it is given; `parse` raises ValueError for what it does not take.
+    """The value of one parameter. `parse` raises ValueError for a text that breaks the rule.
 
-    Raises InvalidParameter, which names the parameter and what it takes.
+    Raises InvalidParameter, which names the parameter and its rule.
     """
     if name not in given:
         return default
     try:
         return parse(given[name])
     except ValueError:
-        raise InvalidParameter(f"{name} must be {takes}") from None
+        raise InvalidParameter(f"{name} must be {rule}") from None
 
 
-def _number_of_phone(text: str) -> str:
+def read_filter(given: Mapping[str, str]) -> Filter:
+    """The filter that the parameters FILTERS make.
+
+    Raises InvalidParameter, which names the parameter and its rule.
+    """
+    return Filter(
+        from_msisdn=read(given, "from", None, _phone_number, E164_RULE),
+        to_msisdn=read(given, "to", None, _phone_number, E164_RULE),
+        since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
+        until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
+        q_folded=read(given, "q", "", _search, Q_RULE),
+    )
+
+
+def boolean(text: str) -> bool:
+    """Raises ValueError for any text but `true` and `false`."""
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+def _phone_number(text: str) -> str:
     # In a query string an unescaped + means a space.
     number = "+" + text[1:] if text.startswith(" ") else text
     if not re.match(E164, number):
@@ -92,5 +99,5 @@ def _instant(text: str) -> int:
 def _search(text: str) -> str:
     if not 1 <= len(text) <= TEXT_CHARACTERS_MAX or "\0" in text:
         raise ValueError
-    text.encode()  # of a command line that is not UTF-8, it raises UnicodeEncodeError
+    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
     return fold(text)

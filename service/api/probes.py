@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import NotReady, Ok, Readiness, encode
-from service.api.asgi import send_body, send_json
+from service.api.answers import OK, READY, NotReady, encode, send_body, send_json
 from service.store.interface import Store, StoreError
 from service.telemetry.metrics import Metrics
 
@@ -18,9 +17,6 @@ CHECK_SECONDS = 1.0
 
 OPENMETRICS = "application/openmetrics-text"
 CONTENT_TYPES = (exposition.CONTENT_TYPE_PLAIN_0_0_4, openmetrics.CONTENT_TYPE_LATEST)
-
-OK = encode(Ok("ok"))
-READY = encode(Readiness("ready"))
 
 
 class Live:

@@ -2,14 +2,13 @@
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import SenderCount, Stats, encode
-from service.api.asgi import send_json
+from service.api.answers import SenderCount, Stats, encode, send_json
 from service.messages.instants import format_instant
 from service.store.interface import Store, Totals
 
 
 class StatsOfMessages:
-    """How many messages, of how many senders, who sent most, and from when to when."""
+    """Answers the totals, and the senders with most messages."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

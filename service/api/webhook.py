@@ -1,11 +1,11 @@
-"""POST /webhook: a message comes in, and 200 goes out when it is on stable storage."""
+"""POST /webhook: store a message, and answer 200 when it is on stable storage."""
 
 from collections.abc import Sequence
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import Ok, encode
-from service.api.asgi import BodyReader, send_json
+from service.api.answers import OK, send_json
+from service.api.bodies import BodyReader
 from service.errors import InvalidSignature, RequestError, Unavailable
 from service.ingest import GroupCommit
 from service.messages.message import decode_message
@@ -13,8 +13,6 @@ from service.sources import signature
 from service.store.interface import Outcome
 from service.telemetry.logs import RequestLine
 from service.telemetry.metrics import Metrics
-
-OK = encode(Ok("ok"))
 
 
 class Webhook:

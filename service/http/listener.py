@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
-from service.api.answers import Refusal
+from service.api.answers import encode_refusal
 from service.api.middleware import REQUEST_ID_HEADER, fresh_request_id
 from service.errors import StartError
 from service.http.protocol import HttpProtocol
 from service.http.sockets import listen
 from service.http.transport import LINGER_SECONDS
-from service.messages.message import encode
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
 
@@ -210,7 +209,7 @@ def _has_begun(accepted: socket.socket) -> bool:
 
 
 def _answer_and_close(accepted: socket.socket) -> None:
-    body = encode(Refusal("too many connections are open"))
+    body = encode_refusal("too many connections are open")
     fields = (
         b"content-type: application/json",
         b"content-length: %d" % len(body),

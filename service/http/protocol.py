@@ -12,8 +12,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.api.asgi import REFUSAL
-from service.errors import BadRequest, HeadTooLarge, RequestError, TooLate
+from service.errors import REFUSAL, BadRequest, HeadTooLarge, RequestError, TooLate
 from service.http.deadlines import ArrivalDeadline, Phase, TakeDeadline
 from service.http.request_head import (
     FRAMING_RULE,

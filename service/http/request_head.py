@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from httptools import HttpParserInvalidURLError, parse_url
 
-from service.api.asgi import Headers
+from service.api.answers import Headers
 
 HEAD_BYTES_MAX = 32 * 1024
 

@@ -6,56 +6,38 @@ from typing import Annotated
 import msgspec
 
 from service.errors import InvalidMessage
-from service.messages.instants import RFC3339_RULE, Instant, parse_instant
+from service.messages.instants import RFC3339_RULE, RFC3339_UTC, parse_instant
 from service.messages.text import fold
-
-TEXT_CHARACTERS_MAX = 4096
-MESSAGE_ID_CHARACTERS_MAX = 255
 
 E164 = r"\A\+[1-9][0-9]{1,14}\Z"
 E164_RULE = "an E.164 number: +, then 2 to 15 digits, the first not 0"
+MESSAGE_ID_CHARACTERS_MAX = 255
+TEXT_CHARACTERS_MAX = 4096
 
 RULES = {
-    "message_id": "a string of 1 to 255 characters, not all white space",
+    "message_id": f"a string of 1 to {MESSAGE_ID_CHARACTERS_MAX} characters, not all white space",
     "from": E164_RULE,
     "to": E164_RULE,
     "ts": RFC3339_RULE,
-    "text": "null or a string of at most 4,096 characters",
+    "text": f"null or a string of at most {TEXT_CHARACTERS_MAX:,} characters",
 }
-"""What a message's field must be, in the words of the answer that refuses it."""
+"""What each field must be, in the words of the answer that refuses it."""
 
-NO_NUL = r"^[^\u0000]*$"
-NOT_ONLY_SPACE = r"^[^\u0000]*(?:\uFEFF|[^\s\u0000\u001C-\u001F\u0085])[^\u0000]*$"
-"""What is looked at behind the decoder, as JSON Schema has it: `\\s` is that of ECMA-262, which is
-not quite what `str.isspace` takes for white space."""
-
-Msisdn = Annotated[str, msgspec.Meta(pattern=E164, description=E164_RULE)]
-MessageId = Annotated[
-    str,
-    msgspec.Meta(
-        min_length=1,
-        max_length=MESSAGE_ID_CHARACTERS_MAX,
-        description=RULES["message_id"],
-        extra_json_schema={"pattern": NOT_ONLY_SPACE},
-    ),
-]
-Text = Annotated[
-    str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX, extra_json_schema={"pattern": NO_NUL})
-]
+Msisdn = Annotated[str, msgspec.Meta(pattern=E164)]
 
 
 class WebhookBody(msgspec.Struct, gc=False, frozen=True):
-    """A webhook's body. Unknown fields are ignored; of a repeated one, the last counts."""
+    """A webhook's body. Unknown fields are ignored. If a field is repeated, the last one counts."""
 
-    message_id: MessageId
+    message_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_CHARACTERS_MAX)]
     from_msisdn: Msisdn = msgspec.field(name="from")
     to_msisdn: Msisdn = msgspec.field(name="to")
-    ts: Instant
-    text: Annotated[Text | None, msgspec.Meta(description=RULES["text"])] = None
+    ts: Annotated[str, msgspec.Meta(pattern=RFC3339_UTC)]
+    text: Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)] | None = None
 
 
 class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
-    """A valid message, as the store takes it; `insert_messages.sql` reads it by these positions."""
+    """A valid message, as the store takes it. `insert_messages.sql` reads it by position."""
 
     message_id: str
     from_msisdn: str
@@ -63,7 +45,7 @@ class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
     ts: int
     text: str | None
     text_folded: str | None
-    """`fold(text)`, where that differs from the text."""
+    """`fold(text)` if it differs from the text, else None."""
 
 
 _decode_body = msgspec.json.Decoder(WebhookBody).decode
@@ -73,7 +55,7 @@ encode = msgspec.json.Encoder().encode
 
 
 def decode_message(body: bytes) -> Message:
-    """The message that a webhook's body holds.
+    """The message in a webhook's body.
 
     Raises InvalidMessage, which names the field and its rule.
     """
@@ -87,7 +69,7 @@ def decode_message(body: bytes) -> Message:
         ) from None
     if sent.message_id.isspace():
         raise _broken("message_id")
-    # JSON can write U+0000 in one way only, so that most bodies need no look at their fields.
+    # JSON has only one way to write U+0000. Most bodies do not hold it.
     if b"\\u0000" in body:
         _refuse_nul(sent)
     try:

@@ -1,10 +1,10 @@
-"""Texts: the one folding of what is stored and of what is searched."""
+"""The text of a message, for searches."""
 
 
 def fold(text: str) -> str:
-    """`text` without its case, for every script: Unicode's full case folding.
+    """`text` without its case, in every script: Unicode's full case folding.
 
-    The one folding of the service: of what is stored and of what is searched. It folds character
-    by character, so that a part of a text stays a part of it.
+    What is stored and what is searched for are folded here. Each character is folded by itself, so
+    a part of a text stays a part of it.
     """
     return text.casefold()

@@ -1,7 +1,4 @@
-"""Is this body signed by someone we trust? Pure bytes, no I/O.
-
-The signature is the hexadecimal HMAC-SHA256 (RFC 2104, FIPS 180-4) of the raw body.
-"""
+"""The signature of a webhook: the hexadecimal HMAC-SHA256 (RFC 2104) of its raw body."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -17,20 +14,20 @@ def sign(secret: bytes, body: bytes) -> str:
 
 
 def find(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The one `X-Signature` of a request's headers; empty where there is none, or several.
+    """The `X-Signature` of a request; empty if there is none, or more than one.
 
-    Read it before the body: the trailers of a chunked body are appended to the same list.
+    Call it before the body is read: a chunked body appends its trailers to the same list.
     """
     values = [value for name, value in headers if name == HEADER]
     return values[0] if len(values) == 1 else b""
 
 
 def is_trusted(secrets: Sequence[bytes], body: bytes, signature: bytes) -> bool:
-    """Whether `signature` is that of `body` under one of `secrets`, compared in constant time.
+    """Whether `signature` signs `body` under one of `secrets`, compared in constant time.
 
-    Upper or lower case, with or without `sha256=` in front. Garbage is just not trusted.
+    It may be in upper or lower case, with or without `sha256=` in front. Garbage is not trusted.
     """
     digits = signature.lower().removeprefix(PREFIX)
     if len(digits) != DIGITS:
-        return False  # which tells nothing: everybody knows the length
+        return False  # not in constant time: the length is no secret
     return any(hmac.compare_digest(sign(secret, body).encode(), digits) for secret in secrets)

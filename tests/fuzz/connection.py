@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.api.asgi import REFUSAL
+from service.errors import REFUSAL
 from service.http.protocol import HttpProtocol
 
 

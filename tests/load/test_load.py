@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.api.asgi import BodyReader
+from service.api.bodies import BodyReader
 from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
 from tests.bench.client import Client
@@ -143,7 +143,7 @@ async def test_large_bodies_under_way_are_bounded_together(
             super().__init__(body_bytes_max)
             readers.append(self)
 
-    monkeypatch.setattr("service.api.asgi.HELD_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr("service.api.bodies.HELD_BYTES_MAX", 1_000_000)
     monkeypatch.setattr("service.api.webhook.BodyReader", KnownReader)
     async with served(tmp_path, MAX_BODY_BYTES="1000000") as wires:
         large = [webhook(f"large-{n}", b" " * 900_000) for n in range(2)]

@@ -17,16 +17,12 @@ from service.messages.instants import format_instant
 from service.messages.message import decode_message
 from service.store.interface import Row
 from tests.support.kinds import StoreClass, store_of
+from tests.support.lists import ANNA, BERT, CARL, row
 from tests.support.service import ROOT, WAIT_SECONDS, Json, Service, encode, message
 
 PATH = "/messages/export"
-ANNA, BERT, CARL = "+4911", "+4922", "+4933"
 LARGE_MESSAGES = 6_000
 """With long texts, more than all the buffers between here and a client that does not read."""
-
-
-def row(message_id: str, sender: str, recipient: str, ts: str, text: str | None) -> Json:
-    return {"message_id": message_id, "from": sender, "to": recipient, "ts": ts, "text": text}
 
 
 SOME = [

@@ -1,7 +1,7 @@
-"""What a description can't say, told to schemathesis: signatures, and cursors that were given out.
+"""What no description says, told to schemathesis: how to sign, and cursors that exist.
 
-`tests/api/test_openapi.py` has it loaded, by SCHEMATHESIS_HOOKS. Only what is meant to be right
-is put right: whatever else schemathesis breaks on purpose stays broken.
+`tests/api/test_openapi_schemathesis.py` names this module in SCHEMATHESIS_HOOKS. Only requests that
+are meant to be valid are changed: what schemathesis breaks on purpose stays broken.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 from schemathesis.core.parameters import ParameterLocation
 
-from service.api.messages import encode_cursor
+from service.api.cursors import encode_cursor
 from service.api.parameters import FILTERS, read_filter
 from service.store.interface import Position
 from tests.support.service import signature

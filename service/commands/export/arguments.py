@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path, PurePath
 
 from service.api.parameters import FILTERS, read_filter
-from service.api.stream import CSV, FORMATS, NDJSON, Format
+from service.api.walk import CSV, FORMATS, NDJSON, Format
 from service.commands.arguments import Parser
 from service.errors import InvalidParameter
 from service.store.interface import Filter

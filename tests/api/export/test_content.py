@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api import stream
-from service.api.stream import (
+from service.api import walk
+from service.api.walk import (
     CSV,
     CSV_FIELDS,
     NDJSON,
@@ -22,8 +22,6 @@ from service.api.stream import (
 from service.messages.instants import format_instant
 from service.store.interface import Filter, QueryTimeout, Row
 from tests.support.exports import (
-    ANNA,
-    BERT,
     PATH,
     QUERIES,
     SOME,
@@ -34,10 +32,10 @@ from tests.support.exports import (
     listed,
     parse_csv,
     parse_ndjson,
-    row,
     without_null,
 )
 from tests.support.kinds import on_each_database
+from tests.support.lists import ANNA, BERT, row
 from tests.support.service import Json, Service, message, running
 
 pytestmark = [pytest.mark.anyio, on_each_database]
@@ -68,7 +66,7 @@ async def test_so_it_is_where_it_takes_many_pages(some: Service) -> None:
 async def test_so_it_is_where_a_search_takes_too_long(
     some: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "SEARCH_SECONDS_MAX", 0)
+    monkeypatch.setattr(walk, "SEARCH_SECONDS_MAX", 0)
     await assert_all_is_exported(some, [query for query in QUERIES if "q" in query])
 
 
@@ -151,7 +149,7 @@ async def test_pages_grow_and_stay_bounded(tmp_path: Path, database_url: str, pa
     async with running(tmp_path, DATABASE_URL=database_url) as service:
         assert (await service.get(PATH)).text.count("\n") == 20_000
     assert sum(pages.sizes) == 20_000
-    assert pages.sizes[0] == stream.PAGE_MESSAGES_FIRST
+    assert pages.sizes[0] == walk.PAGE_MESSAGES_FIRST
     assert max(pages.sizes) <= PAGE_MESSAGES_MAX
 
 

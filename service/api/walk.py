@@ -1,8 +1,8 @@
-"""Messages as NDJSON or CSV, a page at a time: what both exports send.
+"""A walk along all messages: NDJSON or CSV, one page at a time, as both exports send it.
 
-The walk is by cursor, as a walk along `next` of `GET /messages` is: every message that was there
-when it began comes exactly once, and of those that arrive meanwhile, those that are still ahead of
-it. No read lasts longer than one page, so that the database's log can be moved on in between.
+The walk goes by cursor, as `next` of `GET /messages` does. Every message that was there when it
+began comes exactly once. A message that arrives meanwhile comes if its place is still ahead. No
+read lasts longer than a page, so that the WAL can be checkpointed in between.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from service.api.answers import StoredMessage
+from service.api.answers import show
 from service.messages.instants import format_instant
 from service.messages.text import fold
 from service.store.interface import Filter, Position, QueryTimeout, Row, Store
 
 PAGE_MESSAGES_FIRST = 500
 PAGE_MESSAGES_MIN = 250
-"""A page costs something however short it is, and the more, the less of them is indexed."""
+"""A shorter page would cost about as much: each page looks at all unindexed messages."""
 
 PAGE_MESSAGES_MAX = 2_000
 PAGE_BYTES = 1 << 20
 PAGE_SECONDS = 0.2
-"""What a page is made to cost, by what the one before it did; at first it costs little."""
+"""What a page may cost. The size of a page follows from the cost of the page before."""
 
 SEARCH_SECONDS_MAX = 1.0
 """How long the database may look for the next page of a search."""
@@ -36,18 +36,12 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Format(NamedTuple):
-    """How messages are written one behind another."""
+    """How messages are written one after another."""
 
     name: str
     content_type: str
     head: bytes
     encode: Callable[[Sequence[Row]], bytes]
-
-
-def show(row: Row) -> StoredMessage:
-    """The message as the API shows it."""
-    message_id, from_msisdn, to_msisdn, ts, text = row
-    return StoredMessage(message_id, from_msisdn, to_msisdn, format_instant(ts), text)
 
 
 def encode_ndjson(rows: Sequence[Row]) -> bytes:
@@ -56,9 +50,9 @@ def encode_ndjson(rows: Sequence[Row]) -> bytes:
 
 
 def encode_csv(rows: Sequence[Row]) -> bytes:
-    """RFC 4180, by hand: the csv module takes longer for it than the database for its rows.
+    """RFC 4180, without the csv module, which takes longer than the database.
 
-    A text is quoted, so that one that is empty (`""`) is not taken for one that is not there.
+    A text is quoted, and null is not: so an empty text (`""`) differs from null.
     """
     lines = [
         f"{_quote(message_id)},{from_msisdn},{to_msisdn},{format_instant(ts)},"
@@ -75,21 +69,20 @@ def _quote(text: str) -> str:
 NDJSON = Format("ndjson", "application/x-ndjson", b"", encode_ndjson)
 CSV = Format("csv", "text/csv; charset=utf-8", ",".join(CSV_FIELDS).encode() + b"\r\n", encode_csv)
 FORMATS = {form.name: form for form in (NDJSON, CSV)}
-FORMAT_RULE = " or ".join(FORMATS)
 
 
 class Walk:
-    """All messages that `chosen` has, oldest first, encoded a page at a time.
+    """All messages that match `chosen`, oldest first, encoded one page at a time.
 
-    A search whose next page is far away would be one long read. It goes on without the database's
-    help: page after page of all messages is read, and looked at here.
+    A search can need a long read to find its next page. The walk then stops asking the database to
+    search: it reads all messages page by page, and searches them itself.
     """
 
     def __init__(self, store: Store, chosen: Filter, form: Format) -> None:
         self._store = store
         self._chosen = chosen
-        self._sieve = ""
-        """What the database does not look for, and is looked for here."""
+        self._q_folded = ""
+        """What the walk searches for by itself."""
         self._form = form
         self._head = form.head
         self._after: Position | None = None
@@ -99,10 +92,10 @@ class Walk:
         self.is_over = False
 
     async def next_chunk(self) -> bytes:
-        """The next page; `is_over` tells whether it was the last one. Raises StoreError."""
+        """The next page, encoded; then `is_over` tells if it was the last. Raises StoreError."""
         begun = time.perf_counter()
         rows = await self._next_rows()
-        # In a thread, as the database is: meanwhile webhooks are served.
+        # In a thread, so that webhooks are served meanwhile.
         chunk = await asyncio.to_thread(self._encode, rows)
         self.is_over = len(rows) < self._page_messages
         if not self.is_over:
@@ -117,7 +110,7 @@ class Walk:
             try:
                 return await self._page(SEARCH_SECONDS_MAX)
             except QueryTimeout:
-                self._sieve = self._chosen.q_folded
+                self._q_folded = self._chosen.q_folded
                 self._chosen = self._chosen._replace(q_folded="")
         return await self._page()
 
@@ -127,14 +120,14 @@ class Walk:
         )
 
     def _encode(self, rows: Sequence[Row]) -> bytes:
-        if self._sieve:
-            rows = [row for row in rows if self._sieve in fold(row.text or "")]
+        if self._q_folded:
+            rows = [row for row in rows if self._q_folded in fold(row.text or "")]
         self.messages += len(rows)
         head, self._head = self._head, b""
         return head + self._form.encode(rows)
 
 
 def next_page_messages(messages: int, page_bytes: int, seconds: float) -> int:
-    """How many messages the next page should have, by what the last one cost."""
+    """How many messages the next page should have, given the cost of the last one."""
     share = min(2, PAGE_BYTES / max(page_bytes, 1), PAGE_SECONDS / seconds)
     return max(PAGE_MESSAGES_MIN, min(int(messages * share), PAGE_MESSAGES_MAX))

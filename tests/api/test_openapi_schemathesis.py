@@ -1,0 +1,72 @@
+"""GET /openapi.json: the service, held to the file by schemathesis."""
+
+import json
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_authorization import TOKEN
+from tests.api.test_errors import ALLOWED
+from tests.support.processes import ServiceProcess, clean_environment, serving
+from tests.support.service import ROOT, Json, message
+
+
+@pytest.mark.timeout(300)  # 10 s, and many times that on a machine that is busy
+def test_the_service_does_what_it_says(tmp_path: Path) -> None:
+    """schemathesis, with every check and in every phase, against a process."""
+    with serving(tmp_path, READ_TOKEN=TOKEN) as process:
+        for number in range(120):
+            minute = f"2025-01-15T10:{number % 60:02d}:00Z"
+            process.deliver(message(message_id=f"m-{number}", ts=minute)).raise_for_status()
+        output = run_schemathesis(process, tmp_path)
+    assert "No issues found" in output
+    assert "WARNINGS" not in output
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in output
+    operations = sum(map(len, ALLOWED.values()))
+    assert f"Selected: {operations}/{operations}" in output
+    assert f"Tested: {operations}" in output
+    lines = process.log_lines()
+    assert not [line for line in lines if line["status"] >= 500]
+    # What it did not reach, it did not try.
+    answered = {(line["path"], line["method"]) for line in lines if line["status"] == 200}
+    assert answered == {(path, name) for path, names in ALLOWED.items() for name in names}
+    results = {line["result"] for line in lines if "result" in line}
+    assert results == {"created", "duplicate", "invalid_signature", "validation_error"}
+
+
+def run_schemathesis(process: ServiceProcess, folder: Path) -> str:
+    """What it prints: the same requests at every run."""
+    # From a file: it does not try the operation that it has the document from.
+    document = folder / "openapi.json"
+    document.write_text(json.dumps(with_token(process.get("/openapi.json").json())))
+    done = subprocess.run(
+        [
+            Path(sysconfig.get_path("scripts")) / "schemathesis",
+            *("--no-color", "run", document, "--url", process.url),
+            *("--checks", "all", "--generation-deterministic", "--max-examples", "12"),
+            *("--header", f"Authorization: Bearer {TOKEN}"),
+        ],
+        cwd=folder,
+        env=clean_environment(
+            SCHEMATHESIS_HOOKS="tests.support.schemathesis_hooks",
+            PYTHONPATH=str(ROOT),
+            NO_PROXY="127.0.0.1",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def with_token(document: Json) -> Json:
+    """The document of a service that has a READ_TOKEN: there the token is not optional."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict) and "security" in operation:
+                operation["security"].remove({})
+    return document
