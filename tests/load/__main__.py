@@ -1,35 +1,33 @@
-"""`just load`: the service under what no service is meant for, and what became of it."""
+"""`just load`: too much load for the service, in several ways, and what became of it."""
 
 import argparse
-import os
-import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.wrk import find_wrk
-from tests.load import connections, endurance, output, overload, readers, surroundings, tenfold
-from tests.load.findings import Finding, Flood, load, save
-from tests.load.page import PAGE, PUBLISHED, TRIED, fill, render
-from tests.measure import machine
+from tests.load import connections, endurance, output, overload, readers, surroundings
+from tests.load.report import PUBLISHED, TRIED, LoadTest, load_all, render, render_blocks
+from tests.measure.findings import Finding
 from tests.measure.machine import wait_until_quiet
+from tests.measure.pages import fill_pages
 from tests.measure.places import sweep
+from tests.measure.results import save
 from tests.measure.watch import Watch
 
 
 class Kind(NamedTuple):
-    """A flood that can be let loose."""
+    """A load test that can be run."""
 
     load: str
     measure: Callable[[int, Watch], list[Finding]]
     seconds: int
-    """What comes before and after it is not in it."""
+    """Of the load itself."""
 
 
 KINDS = {
-    "overload": Kind(overload.LOAD, overload.measure, 60),
-    "tenfold": Kind(tenfold.LOAD, tenfold.measure, 60),
+    "overload": Kind(overload.CROWD_LOAD, overload.measure_crowd, 60),
+    "tenfold": Kind(overload.TENFOLD_LOAD, overload.measure_tenfold, 60),
     "connections": Kind(connections.LOAD, connections.measure, 30),
     "output": Kind(output.LOAD, output.measure, 30),
     "readers": Kind(readers.LOAD, readers.measure, 60),
@@ -38,56 +36,42 @@ KINDS = {
 }
 
 
-def main() -> None:
-    """Let loose what was asked for, one after the other; each is kept as soon as it is over."""
-    arguments = _arguments()
-    find_wrk()
-    sweep()
-    file = PUBLISHED if arguments.publish else TRIED
-    with Watch() as watch:
-        for name in arguments.names or KINDS:
-            found = _let_loose(name, arguments.seconds or KINDS[name].seconds, watch)
-            print(render({name: found}))
-            _keep(found, file)
-    if arguments.publish:
-        PAGE.write_text(fill(PAGE.read_text("utf-8"), load(file)), "utf-8")
-
-
-def _arguments() -> argparse.Namespace:
+def main(words: Sequence[str] | None = None) -> None:
+    """Run what was asked for, one after the other, and keep each as soon as it is over."""
     parser = argparse.ArgumentParser(prog="just load", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(KINDS)}")
-    parser.add_argument("--seconds", type=int, help="that each lasts, where its own are too many")
+    parser.add_argument("--seconds", type=int, help="of the load, in place of each test's own")
     parser.add_argument(
-        "--publish", action="store_true", help="write it into docs/floods.json and docs/floods.md"
+        "--publish", action="store_true", help="write it into docs/load.json and docs/load.md"
     )
-    arguments = parser.parse_args()
-    if strange := set(arguments.names) - set(KINDS):
-        parser.error(f"no flood is called {', '.join(sorted(strange))}")
-    return arguments
+    options = parser.parse_args(words)
+    if unknown := set(options.names) - set(KINDS):
+        parser.error(f"no load test is called {', '.join(sorted(unknown))}")
+    find_wrk()
+    sweep()
+    file = PUBLISHED if options.publish else TRIED
+    with Watch() as watch:
+        for name in options.names or KINDS:
+            found = _run(name, options.seconds or KINDS[name].seconds, watch)
+            print(render(found))
+            keep(found, file)
+    if options.publish:
+        fill_pages("load", render_blocks(load_all(file)))
 
 
-def _let_loose(name: str, seconds: int, watch: Watch) -> Flood:
+def _run(name: str, seconds: int, watch: Watch) -> LoadTest:
     wait_until_quiet(watch)
-    load_before = os.getloadavg()[0]
-    began_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    findings = KINDS[name].measure(seconds, watch)
-    return Flood(
-        name=name,
-        load=KINDS[name].load,
-        command=" ".join(["just load", *sys.argv[1:]]),
-        began_at=began_at,
-        seconds=seconds,
-        commit=machine.describe_commit(),
-        machine=machine.describe_machine(),
-        load_average=[load_before, os.getloadavg()[0]],
-        findings=findings,
-    )
+    kind = KINDS[name]
+    found = LoadTest.begin("just load", name=name, load=kind.load, findings=[])
+    found.findings = kind.measure(seconds, watch)
+    found.end()
+    return found
 
 
-def _keep(flood: Flood, file: Path) -> None:
-    """In the order of the kinds, whichever was measured last."""
-    floods = load(file) | {flood.name: flood}
-    save({name: floods[name] for name in KINDS if name in floods}, file)
+def keep(found: LoadTest, file: Path) -> None:
+    """Put it in place of an earlier one, in the order of KINDS."""
+    tests = load_all(file) | {found.name: found}
+    save({name: tests[name] for name in KINDS if name in tests}, file)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The service in an altered world: on SIGUSR1 its clock goes back an hour, and no name resolves."""
+"""The service in altered surroundings: after SIGUSR1 its clock is an hour back, and DNS fails."""
 
 import signal
 import socket
@@ -12,14 +12,14 @@ BACK_SECONDS = 3_600
 
 
 def alter(*_: object) -> None:
-    """What the service reads of the clock, and asks of DNS, is otherwise from now on."""
+    """Replace the clock and DNS."""
     now, now_ns = time.time, time.time_ns
     time.time = lambda: now() - BACK_SECONDS
     time.time_ns = lambda: now_ns() - BACK_SECONDS * 10**9
-    socket.getaddrinfo = _find_nobody
+    socket.getaddrinfo = _fail
 
 
-def _find_nobody(*_: Any, **__: Any) -> Any:
+def _fail(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 

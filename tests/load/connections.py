@@ -1,4 +1,4 @@
-"""Thousands of connections that begin something and never end it."""
+"""Thousands of connections that begin a request and never end it."""
 
 import selectors
 import socket
@@ -14,32 +14,33 @@ from service.http.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
 from service.http.server import KEEP_ALIVE_SECONDS
 from tests.bench.servers import SERVICE, Running, running
 from tests.bench.wrk import Result
-from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import (
+    PEAK_SHARE,
     Traffic,
     allow_files,
+    count_errors,
     meanwhile,
-    median,
+    median_p99,
     probe,
     requests_for,
 )
 from tests.measure.figures import percentile
+from tests.measure.findings import Finding, at_most, exactly, told
 from tests.measure.places import scratch
 from tests.measure.watch import Watch
 
 OF_EACH = 1_000
 LOAD = f"""\
 {OF_EACH:,} connections that send a request's head a byte a second, {OF_EACH:,} that announce a
-body and send none, {OF_EACH:,} that have been served once and say no more. Whoever is closed comes
-again, until honest traffic at half the peak has been measured beside them. In the end as many as
-there is room for, and {OF_EACH:,} more."""
+body and send none, {OF_EACH:,} that were served once and then send nothing. A connection that is
+closed is replaced, until honest traffic at half the peak was measured beside them. In the end as
+many connections as the service holds, and {OF_EACH:,} more."""
 
 WINDOW_SECONDS = 3
-PEAK_SHARE = 0.5
 DRIPS_A_SECOND = 20
-"""A byte of every head a second; not all of them at the same moment."""
+"""Each sends the next byte of a part of the heads, so that every head gets a byte a second."""
 LATE_SECONDS = 3
-"""What may pass between a deadline and the end of the connection, which first reads why."""
+"""The most between a deadline and the end of the connection, which still sends its answer."""
 
 HEAD = b"POST /webhook HTTP/1.1\r\nHost: a\r\nX-Filling: " + b"a" * 200
 BODY = b"POST /webhook HTTP/1.1\r\nHost: a\r\nX-Signature: 00\r\nContent-Length: 100\r\n\r\n"
@@ -63,7 +64,7 @@ KINDS = (
 
 
 class Held:
-    """One connection that is held."""
+    """One connection that is held open."""
 
     def __init__(self, kind: Kind, port: int) -> None:
         self.kind = kind
@@ -79,7 +80,7 @@ class Held:
             self.sent += self.wire.send(self.kind.sends[self.sent : self.sent + 1])
 
     def is_over(self) -> bool:
-        """Read what has come; whether the service has closed the connection."""
+        """Read what has arrived, and tell whether the service has closed the connection."""
         try:
             return not self.wire.recv(4096)
         except BlockingIOError:
@@ -89,7 +90,7 @@ class Held:
 
 
 class Crowd:
-    """Holds connections of every kind, and notes how long each of them lasted."""
+    """Holds connections of every kind, and notes how long each of them lasts."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -99,10 +100,10 @@ class Crowd:
         self.lasted: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
         self.most = 0
         self.is_leaving = threading.Event()
-        """Who is closed does not come again."""
+        """Set: a connection that is closed is not replaced."""
 
     def hold(self, is_over: Callable[[], bool]) -> None:
-        """Until the end is told, and everybody has been closed."""
+        """Hold them until `is_over`, or until all are closed."""
         for kind in KINDS:
             for _ in range(OF_EACH):
                 self._come(kind)
@@ -118,10 +119,9 @@ class Crowd:
                         self._come(key.data.kind)
 
     def _drip(self) -> None:
-        """The next bytes of those whose turn it is; who has been closed has none."""
-        for held in [
-            self._dripping.popleft() for _ in range(len(self._dripping) // DRIPS_A_SECOND)
-        ]:
+        """Send the next byte of some heads, unless their connection is closed."""
+        count = len(self._dripping) // DRIPS_A_SECOND
+        for held in [self._dripping.popleft() for _ in range(count)]:
             if held in self._held:
                 held.drip()
                 self._dripping.append(held)
@@ -141,9 +141,9 @@ class Crowd:
 
 
 def measure(seconds: int, watch: Watch) -> list[Finding]:
-    """Honest traffic for so many seconds beside the crowd, and as many alone before and after it.
+    """Honest traffic for so many seconds beside the crowd, and as long alone before and after it.
 
-    A database that grows is slower by itself, by up to half in such a time.
+    The database grows meanwhile, which alone can make the p99 half as high again.
     """
     allow_files(CONNECTIONS_MAX + 2 * OF_EACH)
     requests = requests_for(3 * seconds + 30, watch)
@@ -165,19 +165,19 @@ def measure(seconds: int, watch: Watch) -> list[Finding]:
         alone += _windows(traffic, rate, seconds)
         return [
             told("honest traffic", rate, "webhooks/s"),
-            told("their p99 alone", _p99(alone), "ms"),
-            told("their p99 beside", _p99(beside), "ms"),
-            at_most("p99 beside, times that alone", _p99(beside) / _p99(alone), "", 2),
-            exactly("honest webhooks not answered 200", sum(r.errors for r in beside), "", 0),
+            told("their p99 alone", median_p99(alone), "ms"),
+            told("their p99 beside", median_p99(beside), "ms"),
+            at_most("p99 beside, times that alone", median_p99(beside) / median_p99(alone), "", 2),
+            exactly("honest webhooks not answered 200", count_errors(beside), 0),
             *(_lifetime(kind, crowd.lasted[kind]) for kind in KINDS),
-            exactly("never closed", left, "", 0),
+            exactly("never closed", left, 0),
             at_most("open files", files, "", CONNECTIONS_MAX + DESCRIPTORS_RESERVED),
             *_near_the_limit(server),
         ]
 
 
 def _near_the_limit(server: Running) -> Iterable[Finding]:
-    """Everybody who may connects, and then as many who may not."""
+    """As many connections as the service holds, and then more."""
     held = [Held(KINDS[1], server.port) for _ in range(CONNECTIONS_MAX)]
     time.sleep(1)
     files = server.open_files()
@@ -185,19 +185,14 @@ def _near_the_limit(server: Running) -> Iterable[Finding]:
     for one in held:
         one.wire.close()
     clear = sum(one.status == 503 and one.says_when for one in late)
-    yield told("connections held at the limit", len(held), "")
+    yield told("connections held at the limit", len(held))
     yield at_most("open files at the limit", files, "", CONNECTIONS_MAX + DESCRIPTORS_RESERVED)
-    yield exactly("more that came", len(late), "", OF_EACH)
-    yield exactly("of those, told 503 with Retry-After", clear, "", OF_EACH)
-    yield told("told after, p99", percentile([one.seconds for one in late], 99) * 1_000, "ms")
+    yield exactly("of 1,000 more, refused with 503 and Retry-After", clear, OF_EACH)
+    yield told("refused after, p99", percentile([one.seconds for one in late], 99) * 1_000, "ms")
 
 
 def _windows(traffic: Traffic, rate: float, seconds: int) -> list[Result]:
     return [traffic.at(rate, WINDOW_SECONDS) for _ in range(max(1, seconds // WINDOW_SECONDS))]
-
-
-def _p99(windows: Sequence[Result]) -> float:
-    return median([window.p99_ms for window in windows])
 
 
 def _lifetime(kind: Kind, lasted: Sequence[float]) -> Finding:
@@ -206,6 +201,7 @@ def _lifetime(kind: Kind, lasted: Sequence[float]) -> Finding:
 
 
 def _wait_for(holds: Callable[[], bool], seconds: float) -> None:
+    """At most so many seconds."""
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.1)

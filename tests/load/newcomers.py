@@ -1,17 +1,17 @@
-"""Senders with one webhook and one connection each, who come beside a flood and after it."""
+"""Senders with one webhook and one connection each, who come during an overload and after it."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.load.findings import Finding, at_most, exactly, told
 from tests.load.traffic import Probe, meanwhile, probe
 from tests.measure.figures import percentile
+from tests.measure.findings import Finding, at_most, exactly, told
 
 AT_A_TIME = 8
 PAUSE_SECONDS = 0.2
-AT_ONCE_MS = 1_000
+REFUSED_MS_MAX = 1_000
 
 QUIET_PROBES = 200
 WATCHED_SECONDS = 5
@@ -20,7 +20,7 @@ NORMAL_IN_A_ROW = 20
 
 @contextmanager
 def arriving(port: int) -> Iterator[list[Probe]]:
-    """Newcomers meanwhile; the list has what became of them."""
+    """Newcomers inside the context; the list has what became of them."""
     found: list[Probe] = []
 
     def arrive(is_over: Callable[[], bool]) -> None:
@@ -33,26 +33,26 @@ def arriving(port: int) -> Iterator[list[Probe]]:
 
 
 def describe(newcomers: Sequence[Probe]) -> list[Finding]:
-    """Each has 200, or 503 at once."""
+    """Each gets 200, or 503 at once."""
+    accepted = [one for one in newcomers if one.status == 200]
     refused = [one for one in newcomers if one.status == 503]
-    told_when = sum(one.says_when for one in refused)
-    unanswered = sum(one.status not in (200, 503) for one in newcomers)
+    others = len(newcomers) - len(accepted) - len(refused)
     return [
-        told("newcomers", len(newcomers), ""),
-        exactly("newcomers without 200 or 503", unanswered, "", 0),
-        exactly("their 503 without Retry-After", len(refused) - told_when, "", 0),
-        at_most("their 503, p99", _p99_ms(refused), "ms", AT_ONCE_MS),
-        told("their 200, p99", _p99_ms([one for one in newcomers if one.status == 200]), "ms"),
+        told("newcomers", len(newcomers)),
+        exactly("newcomers without 200 or 503", others, 0),
+        exactly("their 503 without Retry-After", sum(not one.says_when for one in refused), 0),
+        at_most("their 503, p99", _p99_ms(refused), "ms", REFUSED_MS_MAX),
+        told("their 200, p99", _p99_ms(accepted), "ms"),
     ]
 
 
 def probe_quiet(port: int) -> list[Probe]:
-    """As it is before a flood."""
+    """Before an overload."""
     return [probe(port) for _ in range(QUIET_PROBES)]
 
 
 def watch_recovery(port: int) -> list[Probe]:
-    """As it gets after a flood."""
+    """After an overload."""
     deadline = time.monotonic() + WATCHED_SECONDS
     found = []
     while time.monotonic() < deadline:
@@ -61,9 +61,9 @@ def watch_recovery(port: int) -> list[Probe]:
 
 
 def recovery_seconds(quiet: Sequence[Probe], after: Sequence[Probe], ended: float) -> float:
-    """From the end of the flood to the first of some probes in a row that were as before.
+    """From the end of the overload to the last of 20 probes in a row that are as before.
 
-    That is answered 200, within twice the p99 of before.
+    As before: answered 200, within twice the p99 of the quiet probes. Infinite if there are none.
     """
     slow = 2 * percentile([one.seconds for one in quiet], 99)
     in_a_row = 0

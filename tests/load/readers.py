@@ -1,9 +1,10 @@
-"""Many readers at a time who ask what takes longest, beside honest traffic."""
+"""Many readers at a time that ask for the slowest searches, beside honest traffic."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import cycle
+from statistics import median
 
 from service.store.sqlite.checkpoints import LOG_FRAMES_MAX
 from tests.bench.client import Client
@@ -11,35 +12,41 @@ from tests.bench.databases import Copy, prepare
 from tests.bench.reads import slow_paths
 from tests.bench.servers import SERVICE, running
 from tests.bench.wrk import Result
-from tests.load.findings import Finding, at_most, exactly, told
-from tests.load.traffic import Traffic, meanwhile, median, requests_for
+from tests.load.traffic import (
+    PEAK_SHARE,
+    Traffic,
+    count_errors,
+    meanwhile,
+    median_p99,
+    requests_for,
+)
+from tests.measure.findings import Finding, at_most, exactly, told
 from tests.measure.places import scratch
 from tests.measure.watch import Watch
 
 READERS = 50
 MESSAGES = 300_000
 LOAD = f"""\
-{READERS} readers at a time, each of whom asks for a search that matches most of {MESSAGES:,}
-messages, counted, and then for the next. Honest traffic at half the peak, in turns alone and beside
+{READERS} readers at a time. Each asks for a search that matches most of {MESSAGES:,} messages,
+counted, and then for the next one. Honest traffic at half the peak runs in turns alone and beside
 them."""
 
-PEAK_SHARE = 0.5
 PEAK_SECONDS = 3
 WINDOW_SECONDS = 5
 FRAME_BYTES = 4_096 + 24
-LOG_MEBIBYTES = 4 * LOG_FRAMES_MAX * FRAME_BYTES / 2**20
-"""What is written while searches end that may last QUERY_TIMEOUT_SECONDS comes on top."""
+WAL_MEBIBYTES_MAX = 4 * LOG_FRAMES_MAX * FRAME_BYTES / 2**20
+"""The WAL grows beyond the limit while a search of up to QUERY_TIMEOUT_SECONDS ends."""
 
 
 def measure(seconds: int, watch: Watch) -> list[Finding]:
     """Half of so many seconds alone, and half beside readers."""
-    windows = max(1, seconds // (2 * WINDOW_SECONDS))
+    turns = max(1, seconds // (2 * WINDOW_SECONDS))
     requests = requests_for(seconds + 2 * PEAK_SECONDS, watch)
-    searches = slow_paths()  # found once: it takes a quarter of a second of processor time
+    searches = slow_paths()
     statuses: list[int] = []
     alone: list[Result] = []
     beside: list[Result] = []
-    log_bytes = [0]
+    wal_bytes = [0]
 
     def read(is_over: Callable[[], bool]) -> None:
         paths = cycle(searches)
@@ -47,38 +54,39 @@ def measure(seconds: int, watch: Watch) -> list[Finding]:
             while not is_over():
                 statuses.append(client.get(next(paths)).status)
 
-    def watch_log(is_over: Callable[[], bool]) -> None:
+    def watch_wal(is_over: Callable[[], bool]) -> None:
+        wal = database.with_name(f"{database.name}-wal")
         while not is_over():
-            log_bytes.append(database.with_name(f"{database.name}-wal").stat().st_size)
+            wal_bytes.append(wal.stat().st_size)
             time.sleep(0.1)
 
     original = prepare(MESSAGES, watch)
     with scratch() as folder:
         database = Copy(original, folder / "copy").database
-        with running(SERVICE, database) as server:
+        with running(SERVICE, database) as server, meanwhile(1, watch_wal):
             traffic = Traffic(requests, server.port)
             rate = traffic.peak(PEAK_SECONDS).requests_per_second * PEAK_SHARE
-            with meanwhile(1, watch_log):
-                for number in range(windows):
-                    watch.say(f"readers: {number + 1} of {windows}, alone and beside them")
-                    alone.append(traffic.at(rate, WINDOW_SECONDS))
-                    with meanwhile(READERS, read):
-                        beside.append(traffic.at(rate, WINDOW_SECONDS))
+            for _ in range(turns):
+                alone.append(traffic.at(rate, WINDOW_SECONDS))
+                with meanwhile(READERS, read):
+                    beside.append(traffic.at(rate, WINDOW_SECONDS))
             memory = server.resident_mebibytes()
-    p99_alone, p99_beside = (median([one.p99_ms for one in runs]) for runs in (alone, beside))
-    rate_beside = median([one.requests_per_second for one in beside])
+    p99_times = median_p99(beside) / median_p99(alone)
+    others = sum(status not in (200, 503) for status in statuses)
     return [
         told("honest traffic wanted", rate, "webhooks/s"),
-        told("honest traffic beside readers", rate_beside, "webhooks/s"),
-        told("its p99 alone", p99_alone, "ms"),
-        told("its p99 beside", p99_beside, "ms"),
-        at_most("p99 beside, times that alone", p99_beside / p99_alone, "", 1.5),
-        exactly("honest webhooks not answered 200", sum(one.errors for one in beside), "", 0),
-        told("searches answered", statuses.count(200), ""),
-        told("searches stopped at QUERY_TIMEOUT_SECONDS", statuses.count(503), ""),
-        exactly(
-            "searches answered otherwise", len([s for s in statuses if s not in (200, 503)]), "", 0
+        told(
+            "honest traffic beside readers",
+            median(one.requests_per_second for one in beside),
+            "webhooks/s",
         ),
-        at_most("write-ahead log, at most", max(log_bytes) / 2**20, "MiB", LOG_MEBIBYTES),
+        told("its p99 alone", median_p99(alone), "ms"),
+        told("its p99 beside", median_p99(beside), "ms"),
+        at_most("p99 beside, times that alone", p99_times, "", 1.5),
+        exactly("honest webhooks not answered 200", count_errors(beside), 0),
+        told("searches answered", statuses.count(200)),
+        told("searches stopped at QUERY_TIMEOUT_SECONDS", statuses.count(503)),
+        exactly("searches answered otherwise", others, 0),
+        at_most("WAL, at most", max(wal_bytes) / 2**20, "MiB", WAL_MEBIBYTES_MAX),
         told("memory, at most", memory, "MiB"),
     ]

@@ -1,4 +1,4 @@
-"""The service on a disk that takes 2 ms to store a message, so that its peak is 500 a second."""
+"""The service on a slow disk: a message takes 2 ms to store, so the peak is 500 a second."""
 
 import sqlite3
 import sys
@@ -14,7 +14,7 @@ MESSAGE_SECONDS = 0.002
 
 
 def slow_down() -> None:
-    """Have every batch wait in the thread that writes, before it is stored as ever."""
+    """Let every batch wait in the writer's thread before it is stored."""
     insert = SqliteStore._insert
 
     def insert_slowly(

@@ -1,4 +1,4 @@
-"""What no flood may do, as far as it can be told without a clock; and the program that measures."""
+"""What no load may do to the service, as far as it shows without a clock; and `just load`."""
 
 import asyncio
 import gc
@@ -18,15 +18,15 @@ from service.store.sqlite.store import SqliteStore
 from tests.bench.client import Client
 from tests.bench.files import count_messages
 from tests.bench.servers import running as running_target
-from tests.load import __main__ as floods
-from tests.load import findings, newcomers, slow_disk
-from tests.load.endurance import Window
-from tests.load.endurance import _findings as findings_of_windows
-from tests.load.findings import Finding, Flood, at_least, at_most, exactly, told
-from tests.load.page import PAGE, PUBLISHED, fill, render, summary
+from tests.load import __main__ as program
+from tests.load import newcomers, report, slow_disk
+from tests.load.endurance import Window, judge
+from tests.load.overload import SLOW_DISK
+from tests.load.report import LoadTest
 from tests.load.surroundings import ALTERED
-from tests.load.tenfold import SLOW_DISK
 from tests.load.traffic import Probe, probe, scrape
+from tests.measure import pages
+from tests.measure.findings import Finding, at_least, at_most, exactly, told
 from tests.support.service import Service, encode, message, parse_lines, running
 from tests.support.wires import GET, SERVICE_LOOP, Answer, Wire, Wires, hasten, post, served
 
@@ -52,7 +52,7 @@ async def ask(wire: Wire, request: bytes) -> Answer:
 
 
 @pytest.mark.anyio
-async def test_what_is_acknowledged_under_overload_is_stored_and_the_rest_is_told_at_once(
+async def test_under_overload_a_message_is_acknowledged_and_stored_or_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = SqliteStore.insert
@@ -100,7 +100,7 @@ async def ids_of(service: Service) -> list[str]:
 
 @pytest.fixture
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
-    """A service that waits a moment where others wait for many seconds."""
+    """A service whose deadlines are short."""
     hasten(monkeypatch, HASTE_SECONDS)
     monkeypatch.setattr("service.http.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
     async with served(tmp_path) as wires:
@@ -108,7 +108,9 @@ async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 @pytest.mark.anyio
-async def test_all_who_never_end_are_closed_and_all_who_do_are_served(hasty: Wires) -> None:
+async def test_endless_connections_are_closed_and_the_others_are_served(
+    hasty: Wires,
+) -> None:
     idle, unfinished = [], []
     for _ in range(100):
         idle.append(await hasty.connect())
@@ -182,10 +184,10 @@ async def test_large_bodies_under_way_are_bounded_together(
         webhook("late")[:20],
     ],
 )
-async def test_what_is_over_is_forgotten_without_the_garbage_collector(
+async def test_a_finished_request_leaves_nothing_for_the_garbage_collector(
     hasty: Wires, request_: bytes
 ) -> None:
-    """It seldom runs, lest it looks through thousands of requests under way again and again."""
+    """It runs seldom: otherwise it would look through thousands of requests again and again."""
 
     async def come_and_go() -> None:
         wire = await hasty.connect()
@@ -256,8 +258,8 @@ def results(metrics: dict[str, float]) -> dict[str, float]:
     return {result: count for result, count in found.items() if count}
 
 
-def test_the_altered_world_is_altered(tmp_path: Path) -> None:
-    """Else `just load surroundings` would prove nothing; what it does there, in short."""
+def test_the_altered_surroundings_are_altered(tmp_path: Path) -> None:
+    """Otherwise `just load surroundings` would prove nothing."""
     with running_target(ALTERED, tmp_path / "app.db") as server, Client(server.port) as client:
         assert probe(server.port).status == 200
         server.send_signal(signal.SIGUSR1)
@@ -272,7 +274,7 @@ def test_the_altered_world_is_altered(tmp_path: Path) -> None:
 
 
 def test_the_slow_disk_is_slow(tmp_path: Path) -> None:
-    """Else `just load tenfold` would offer less than ten times what the service takes."""
+    """Otherwise `just load tenfold` would offer less than ten times the peak."""
     with running_target(SLOW_DISK, tmp_path / "app.db") as server:
         assert probe(server.port).status == 200
         took = scrape(server.port)["ingest_commit_duration_seconds_sum"]
@@ -283,8 +285,8 @@ def test_the_slow_disk_is_slow(tmp_path: Path) -> None:
 # The program
 
 
-def a_flood(*found: Finding) -> Flood:
-    return Flood(
+def a_load_test(*found: Finding) -> LoadTest:
+    return LoadTest(
         name="overload",
         load="Much.",
         command="just load overload",
@@ -304,9 +306,9 @@ def a_flood(*found: Finding) -> Flood:
         (at_most("a", 2.001, "s", 2), False),
         (at_least("a", 0.8, "", 0.8), True),
         (at_least("a", 0.799, "", 0.8), False),
-        (exactly("a", 0, "", 0), True),
-        (exactly("a", 1, "", 0), False),
-        (told("a", 10**9, ""), True),
+        (exactly("a", 0, 0), True),
+        (exactly("a", 1, 0), False),
+        (told("a", 10**9), True),
     ],
 )
 def test_a_bar_is_kept_or_missed(finding: Finding, is_kept: bool) -> None:
@@ -314,41 +316,35 @@ def test_a_bar_is_kept_or_missed(finding: Finding, is_kept: bool) -> None:
 
 
 def test_a_miss_is_told_in_both_tables() -> None:
-    flood = a_flood(
-        told("peak", 9_000.4, "/s"), at_most("late", 2.5, "s", 2), exactly("lost", 0, "", 0)
-    )
-    text = render({"overload": flood})
-    assert "| peak | 9,000 /s |  |  |" in text
-    assert "| late | 2.50 s | at most 2 | **no** |" in text
-    assert "| lost | 0 | 0 | yes |" in text
-    assert "**on a busy machine** (load average 1.00)" in text
-    assert "| overload | 60 | 1 of 2 | late: 2.50 s (at most 2) |" in summary({"overload": flood})
+    found = [told("peak", 9_000.4, "/s"), at_most("late", 2.5, "s", 2), exactly("lost", 0, 0)]
+    blocks = report.render_blocks({"overload": a_load_test(*found)})
+    assert "| peak | 9,000 /s |  |  |" in blocks["all"]
+    assert "| late | 2.50 s | at most 2 | **no** |" in blocks["all"]
+    assert "| lost | 0 | 0 | yes |" in blocks["all"]
+    assert "**on a busy machine** (load average 1.00)" in blocks["all"]
+    assert "| overload | 60 | 1 of 2 | late: 2.50 s (at most 2) |" in blocks["summary"]
 
 
-def test_what_was_found_is_read_back_and_the_next_one_joins_it(tmp_path: Path) -> None:
-    file = tmp_path / "floods.json"
-    first = a_flood(told("peak", 9_000.4, "/s"))
-    floods._keep(first, file)
-    floods._keep(first, file)
-    assert findings.load(file) == {"overload": first}
-    assert findings.load(tmp_path / "none.json") == {}
+def test_what_was_found_is_read_back_and_replaces_what_was_found_before(tmp_path: Path) -> None:
+    file = tmp_path / "load.json"
+    assert report.load_all(file) == {}
+    program.keep(a_load_test(told("peak", 1)), file)
+    later = a_load_test(told("peak", 9_000.4))
+    program.keep(later, file)
+    assert report.load_all(file) == {"overload": later}
 
 
 def test_the_page_says_what_was_found() -> None:
-    text = PAGE.read_text("utf-8")
-    assert fill(text, findings.load(PUBLISHED)) == text
+    assert pages.stale("load", report.render_blocks(report.load_all(report.PUBLISHED))) == []
 
 
-def test_the_floods_are_called_by_their_names(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["floods", "overlaod"])
+def test_an_unknown_load_test_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        floods.main()
-    assert "no flood is called overlaod" in capsys.readouterr().err
+        program.main(["overlaod"])
+    assert "no load test is called overlaod" in capsys.readouterr().err
 
 
-def test_it_is_back_to_normal_when_nothing_odd_comes_any_more() -> None:
+def test_it_is_back_to_normal_after_some_good_probes_in_a_row() -> None:
     quiet = [Probe(0, 200, 0.010, False)] * 100
     good = [Probe(11 + n / 100, 200, 0.019, False) for n in range(newcomers.NORMAL_IN_A_ROW)]
     bad = [Probe(10.5, 503, 0.001, True), Probe(10.9, 200, 0.021, False)]
@@ -360,13 +356,10 @@ def test_it_is_back_to_normal_when_nothing_odd_comes_any_more() -> None:
 @pytest.mark.parametrize(
     ("growth", "missed"), [((0, 0, 0), 0), ((1, 0, 0), 1), ((0, 3, 0), 1), ((0, 0, 1), 1)]
 )
-def test_what_grows_for_half_an_hour_is_a_miss(
-    growth: tuple[float, float, int], missed: int
-) -> None:
+def test_growth_over_half_an_hour_is_a_miss(growth: tuple[float, float, int], missed: int) -> None:
     mebibytes, p99_ms, files = growth
     windows = [
         Window(n / 2, 10 + n * p99_ms, 0, 80 + n % 3 + n * mebibytes, 30 + n * files)
         for n in range(60)
     ]
-    found = findings_of_windows(1_000, windows)
-    assert Counter(finding.is_kept for finding in found)[False] == missed
+    assert Counter(finding.is_kept for finding in judge(windows))[False] == missed

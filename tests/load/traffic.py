@@ -1,8 +1,9 @@
-"""Honest traffic beside a flood: webhooks that were never sent before, and what was counted."""
+"""Honest traffic, probes, and what the service counts."""
 
 import math
 import resource
 import socket
+import statistics
 import threading
 import time
 import uuid
@@ -22,10 +23,14 @@ MESSAGES_PER_SECOND_MAX = 15_000
 """More than the service takes."""
 
 MESSAGES_A_FILE = 500_000
-"""And multiples of it: floods share what is signed."""
+"""Files have a multiple of that many, so that load tests share them."""
+
+PEAK_SHARE = 0.5
+"""Honest traffic, as a share of the peak."""
 
 ANSWER_BYTES = 2**16
 TIMEOUT_SECONDS = 10
+CREATED = 'webhook_requests_total{result="created"}'
 
 
 def requests_for(seconds: float, watch: Watch) -> Path:
@@ -48,18 +53,10 @@ class Traffic:
 
     def at(self, rate: float, seconds: float, connections: int = PACED_CONNECTIONS) -> Result:
         """So many a second."""
-        with self.pacing(rate, connections) as found:
-            time.sleep(seconds)
-        return found[0]
-
-    @contextmanager
-    def pacing(self, rate: float, connections: int = PACED_CONNECTIONS) -> Iterator[list[Result]]:
-        """So many a second meanwhile; the list has the result behind the `with`."""
-        found: list[Result] = []
         wrk = Pacing(self._file, self._port, connections, rate, self._position)
         try:
-            yield found
-            found.append(self._note(wrk.stop()))
+            time.sleep(seconds)
+            return self._note(wrk.stop())
         finally:
             wrk.kill()
 
@@ -76,7 +73,7 @@ class Probe(NamedTuple):
     ended_at: float
     """By `time.monotonic`."""
     status: int
-    """0 where there was no answer."""
+    """0 if there was no answer."""
     seconds: float
     says_when: bool
     """Whether the answer has a Retry-After."""
@@ -84,22 +81,19 @@ class Probe(NamedTuple):
 
 def probe(port: int) -> Probe:
     """Connect, deliver a new message, and close."""
+    body = encode(message(message_id=str(uuid.uuid4())))
     began, answer = time.monotonic(), b""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as wire:
-        wire.sendall(signed_request(_new_body()))
+        wire.sendall(signed_request(body))
         answer = wire.recv(ANSWER_BYTES)
     ended = time.monotonic()
     status = int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
     return Probe(ended, status, ended - began, b"\r\nretry-after: " in answer.lower())
 
 
-def _new_body() -> bytes:
-    return encode(message(message_id=str(uuid.uuid4())))
-
-
 @contextmanager
 def meanwhile(count: int, work: Callable[[Callable[[], bool]], None]) -> Iterator[None]:
-    """`count` threads that work until the end; each is given what says that it has come."""
+    """`count` threads that work until the end; each can ask whether it has come."""
     is_over = threading.Event()
     threads = [threading.Thread(target=work, args=(is_over.is_set,)) for _ in range(count)]
     for thread in threads:
@@ -122,11 +116,16 @@ def allow_files(count: int) -> None:
     """Let this process, and those that it starts, have so many open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
-        raise SystemExit(f"This flood needs {count} open files, and may have {hard} (ulimit -Hn).")
+        raise SystemExit(f"This needs {count} open files, and may have {hard} (ulimit -Hn).")
     if soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
 
 
-def median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
+def median_p99(results: Sequence[Result]) -> float:
+    """The median of all windows, in milliseconds."""
+    return statistics.median(result.p99_ms for result in results)
+
+
+def count_errors(results: Sequence[Result]) -> int:
+    """Answers other than 200, and requests without an answer."""
+    return sum(result.errors for result in results)
