@@ -1,4 +1,4 @@
-"""Two processes on one PostgreSQL behind Caddy, with the Caddyfile that compose.yml gives it."""
+"""Two processes on one PostgreSQL behind Caddy, with the Caddyfile of compose.yml."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ from tests.support.service import ROOT, WAIT_SECONDS, encode, message, signed, w
 CADDYFILE = ROOT / "deploy" / "compose" / "Caddyfile"
 VALID_AND_LARGE_BYTES = 900_000
 MESSAGES = 300
-"""So many are acknowledged before and after each event: half a second."""
+"""How many are acknowledged before and after each event, in half a second."""
 
 SECONDS_MAX = 5
-"""The longest that an attempt may take, whatever happens: a provider waits for so long."""
+"""The longest time of an attempt. Providers wait for so long."""
 
 
 class Replica:
-    """A process of the service that always has the same port, whatever becomes of it."""
+    """A process of the service that keeps its port over restarts."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         folder.mkdir()
@@ -40,7 +40,7 @@ class Replica:
         self._environment = {
             "DATABASE_URL": database_url,
             "PORT": str(self.port),
-            "ALLOW_ASYNC_COMMIT": "1",  # nobody takes the power from the suite's server
+            "ALLOW_ASYNC_COMMIT": "1",  # the suite's server never loses power
         }
 
     def start(self) -> None:
@@ -60,7 +60,7 @@ class Replica:
 
 
 class Balancer:
-    """Caddy in front of two replicas."""
+    """Caddy before two replicas."""
 
     def __init__(self, caddy: str, folder: Path, database_url: str) -> None:
         self.port = find_port()
@@ -125,7 +125,7 @@ class Balancer:
 
 
 def find_caddy() -> str | None:
-    """The program: of the tests' own packages, or this machine's."""
+    """The program, from the tests' packages or this machine."""
     beside = str(Path(sys.executable).parent)
     return shutil.which("caddy", path=os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]))
 
@@ -163,7 +163,7 @@ def test_both_replicas_get_webhooks(balancer: Balancer) -> None:
         assert any(replica.has_logged(message_id) for message_id in senders.acknowledged)
 
 
-def test_metrics_are_those_of_a_replica(balancer: Balancer) -> None:
+def test_each_replica_has_its_metrics_and_the_balancer_none(balancer: Balancer) -> None:
     answer = balancer.request("GET", "/metrics")
     assert answer.status_code == 404
     assert "replica-1:8000" in answer.json()["detail"]
@@ -171,7 +171,7 @@ def test_metrics_are_those_of_a_replica(balancer: Balancer) -> None:
         assert "webhook_requests_total" in replica.process.get("/metrics").text
 
 
-def test_what_was_acknowledged_survives_a_killed_replica(balancer: Balancer) -> None:
+def test_acknowledged_messages_survive_a_killed_replica(balancer: Balancer) -> None:
     with Senders(balancer.port) as senders:
         for replica in balancer.replicas:
             senders.wait_for(MESSAGES)
@@ -191,7 +191,7 @@ def test_replicas_restarted_one_after_the_other_lose_no_webhook(balancer: Balanc
 
 
 def check_all_is_stored_once(balancer: Balancer, senders: Senders) -> None:
-    """That retries have led to what was promised, and few of them were needed."""
+    """Check that every message is stored once, and that few retries were needed."""
     assert set(senders.answers) <= {200, 502}
     assert senders.answers[502] <= 2 * SENDERS_COUNT  # once for each connection that broke
     assert senders.seconds_max < SECONDS_MAX
@@ -201,8 +201,8 @@ def check_all_is_stored_once(balancer: Balancer, senders: Senders) -> None:
 
 
 def test_clients_that_leave_do_no_harm_to_others(balancer: Balancer) -> None:
-    # A balancer that counts their failures against a replica, or keeps bodies to send them again,
-    # is one that they can stop, or make alter what others send.
+    # If the balancer counted their failures against a replica, they could stop it. If it kept
+    # bodies to send them again, they could alter the requests of others.
     head = b"POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n"
     with Senders(balancer.port) as senders:
         senders.wait_for(MESSAGES)

@@ -19,17 +19,17 @@ def section(title: str) -> str:
 
 
 def names_in(title: str) -> list[str]:
-    """What the first cells of a section's table name in code marks."""
+    """The names in code marks in the first cells of a section's table."""
     rows = [line.split("|")[1] for line in section(title).splitlines() if line.startswith("| ")]
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 
-def test_there_are_statements_to_judge() -> None:
+def test_there_are_statements() -> None:
     assert FILES
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_a_statement_uses_nothing_that_an_engine_lacks(file: Path) -> None:
+def test_a_statement_uses_no_feature_that_an_engine_lacks(file: Path) -> None:
     assert list(find_faults(file.read_text("utf-8"))) == []
 
 
@@ -37,11 +37,11 @@ def test_the_page_judges_every_statement() -> None:
     written = [
         str(file.relative_to(SQL)).removeprefix("queries/").removesuffix(".sql") for file in FILES
     ]
-    wanted = [name for name in written if name != "schema"]  # what the migrations add up to
+    wanted = [name for name in written if name != "schema"]  # the sum of the migrations
     assert sorted(names_in("The statements")) == sorted(wanted)
 
 
-def test_what_a_statement_leans_on_is_a_feature_of_the_page() -> None:
+def test_the_page_describes_every_feature_that_a_statement_needs() -> None:
     features = set(re.findall(r"^\| ([A-Z])[ :]", section("The features"), re.MULTILINE))
     used = set()
     for line in section("The statements").splitlines():
@@ -51,7 +51,7 @@ def test_what_a_statement_leans_on_is_a_feature_of_the_page() -> None:
 
 
 def test_every_claim_has_its_source() -> None:
-    """Each mark of a footnote has its line with an address, and each line its mark."""
+    """Each footnote mark has a line with an address, and each line a mark."""
     text, _, notes = PAGE.partition("\n\n[^")
     sources = dict(re.findall(r"^\[\^(\w+)\]: (.*)$", f"[^{notes}", re.MULTILINE))
     assert set(re.findall(r"\[\^(\w+)\]", text)) == set(sources)
@@ -59,17 +59,17 @@ def test_every_claim_has_its_source() -> None:
 
 
 @pytest.mark.parametrize("lack", LACKS, ids=lambda lack: lack.name)
-def test_what_an_engine_lacks_is_refused(lack: Lack) -> None:
+def test_a_feature_that_an_engine_lacks_is_found(lack: Lack) -> None:
     faults = list(find_faults(lack.sample))
     assert f"{lack.engine} lacks {lack.name}: {lack.url}" in faults
 
 
 @pytest.mark.parametrize("lack", LACKS, ids=lambda lack: lack.name)
-def test_the_page_names_what_an_engine_lacks(lack: Lack) -> None:
+def test_the_page_names_every_feature_that_is_looked_for(lack: Lack) -> None:
     assert lack.row in section("What no statement uses").splitlines()
 
 
-def test_the_page_refuses_nothing_that_is_not_looked_for() -> None:
+def test_the_page_names_no_feature_that_is_not_looked_for() -> None:
     rows = [line for line in section("What no statement uses").splitlines() if "](https" in line]
     assert sorted(rows) == sorted(lack.row for lack in LACKS)
 
@@ -86,7 +86,7 @@ def test_the_page_refuses_nothing_that_is_not_looked_for() -> None:
         "create unique index a on texts (text_folded asc)",
     ],
 )
-def test_a_key_without_the_distribution_column_is_refused(sql: str) -> None:
+def test_a_key_without_the_distribution_column_is_found(sql: str) -> None:
     assert any("key" in fault for fault in find_faults(sql))
 
 
@@ -102,7 +102,7 @@ def test_a_key_without_the_distribution_column_is_refused(sql: str) -> None:
         "select 1 from messages\njoin senders using (from_msisdn)",
     ],
 )
-def test_another_co_location_is_refused(sql: str) -> None:
+def test_a_join_by_another_column_is_found(sql: str) -> None:
     assert any("is joined by" in fault for fault in find_faults(sql))
 
 
@@ -125,7 +125,7 @@ def test_another_co_location_is_refused(sql: str) -> None:
         "SELECT 'xmin / TEMP ''RULE', E'\\' CUBE' -- LISTEN; NOTIFY\n /* MERGE INTO /* a */ */",
     ],
 )
-def test_what_every_engine_has_is_not_refused(sql: str) -> None:
+def test_a_feature_of_every_engine_is_allowed(sql: str) -> None:
     assert list(find_faults(sql)) == []
 
 
@@ -149,7 +149,7 @@ def test_what_every_engine_has_is_not_refused(sql: str) -> None:
         ("SELECT 1 FROM a WHERE b IN (SELECT b FROM texts FOR NO KEY UPDATE)", "are locked"),
     ],
 )
-def test_what_means_something_else_elsewhere_is_refused(sql: str, fault: str) -> None:
+def test_a_statement_with_another_meaning_elsewhere_is_found(sql: str, fault: str) -> None:
     assert any(fault in found for found in find_faults(sql))
 
 

@@ -1,4 +1,4 @@
-"""What only the store on PostgreSQL has to get right."""
+"""Several hosts in a URL."""
 
 import pytest
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def create() -> Iterator[Callable[[str], str]]:
-    """Make a database of an encoding; its URL."""
+    """Makes a database of an encoding; gives its URL."""
     server = shared_server(trigrams=True)
     with ExitStack() as made:
 
@@ -51,7 +51,7 @@ async def test_a_database_that_lacks_characters_is_refused(
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
-async def test_a_database_that_holds_them_all_is_taken(
+async def test_a_database_that_holds_all_characters_is_accepted(
     create: Callable[[str], str], encoding: str
 ) -> None:
     store = PostgresStore(create(encoding), allows_async_commit=True, timeout_seconds=60)

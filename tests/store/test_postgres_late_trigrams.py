@@ -1,4 +1,4 @@
-"""The extension pg_trgm comes while instances run: none of them may store what no search finds."""
+"""The extension pg_trgm is added while instances run, and every search finds every message."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ LEARN_SECONDS = 10
 
 
 class LateTrigrams:
-    """A database whose owner may not create the extension, until `allow`."""
+    """A database whose owner may not create the extension before `allow`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -66,20 +66,20 @@ async def insert(store: PostgresStore, *names: str) -> None:
 
 
 async def search(store: PostgresStore) -> list[str]:
-    """The ids that it finds; its page and its count must agree."""
+    """The ids that a search finds. Its page and its count must agree."""
     rows, count = await store.page_and_count(CHOSEN, None, 0, 1_000_000)
     assert count == len(rows)
     return [row.message_id for row in rows]
 
 
 async def learned(*stores: PostgresStore) -> None:
-    """Return when they all use the index."""
+    """Return when all of them use the index."""
     async with asyncio.timeout(LEARN_SECONDS):
         while not all(store._indexer.has_texts for store in stores):  # noqa: ASYNC110 - a task of the store sets it
             await asyncio.sleep(0.01)
 
 
-async def test_what_running_instances_store_is_found_by_all(database: LateTrigrams) -> None:
+async def test_all_instances_find_what_running_instances_store(database: LateTrigrams) -> None:
     async with database.opened() as old:
         assert [event for event, _ in old.warnings()] == ["slow_search"]
         await insert(old, "a", "b")
@@ -104,10 +104,10 @@ async def test_what_running_instances_store_is_found_by_all(database: LateTrigra
 
 
 @pytest.mark.parametrize("end", ["", "; SELECT pg_sleep(1)"], ids=["at once", "slowly"])
-async def test_what_is_stored_while_the_index_is_made_is_found(
+async def test_messages_stored_while_the_index_is_made_are_found(
     database: LateTrigrams, end: str
 ) -> None:
-    """Slowly: what is stored, and noted, behind the look at all messages has to keep its note."""
+    """Slowly: a batch stored after search.sql has read all messages must stay pending."""
     async with database.opened() as old, database.opened() as other:
         async with (
             meanwhile_inserting(old, message("a", text="Number one")),
@@ -130,7 +130,7 @@ async def test_what_is_stored_while_the_index_is_made_is_found(
                 assert await search(store) == expected
 
 
-async def test_notes_do_not_pile_up_without_the_index(database: LateTrigrams) -> None:
+async def test_pending_batches_do_not_pile_up_without_the_index(database: LateTrigrams) -> None:
     async with database.opened() as store:
         for number in range(5):
             await insert(store, str(number))

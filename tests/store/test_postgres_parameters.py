@@ -1,4 +1,4 @@
-"""`:name` becomes `$n`, and nothing else is touched."""
+"""`:name` becomes `$n`, and nothing else changes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which statements a read takes on PostgreSQL: each is a way to the server and back."""
+"""The statements of each read on PostgreSQL: every statement is a round trip."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -68,7 +68,7 @@ async def filled(store: Store) -> Store:
 
 @pytest.fixture
 def run(filled: Store) -> Iterator[list[str]]:
-    """The names of the statements that ran since, and where a transaction began."""
+    """The names of the statements that ran, and where a transaction began."""
     assert isinstance(filled, PostgresStore)
     names = {sql: name for name, sql in msgspec.structs.asdict(filled._queries).items()}
     found: list[str] = []
@@ -137,11 +137,11 @@ SELDOM = [
     Filter(BEN, since=NOON + 5, q_folded="number 15"),
     Filter(q_folded="common number"),
 ]
-"""Filters of which the text is what fewest messages have."""
+"""Filters whose text fewer messages have than match the rest."""
 
 
 async def fill_with_common(database: Database) -> None:
-    """Store COMMON, all of it in the index, and spoil the count by the index of texts."""
+    """Store COMMON, index all of it, and make the count by the index of texts wrong."""
     assert isinstance(database, PostgresDatabase)
     async with database.opened() as store:
         await store.insert(COMMON)
@@ -154,7 +154,7 @@ async def fill_with_common(database: Database) -> None:
 async def test_the_count_of_a_common_text_can_be_narrowed(
     database: Database, chosen: Filter, few_messages: int
 ) -> None:
-    """It must not look at all that have the text, as it does where that is the shortest way."""
+    """The count must not use the index of texts, which is wrong here."""
     await fill_with_common(database)
     expected = [
         row(each)

@@ -1,4 +1,4 @@
-"""What one of PostgreSQL's relatives lacks, or has with another meaning (docs/portability.md)."""
+"""Features that a relative of PostgreSQL lacks, or gives another meaning (docs/portability.md)."""
 
 import re
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _YUGABYTE_LACKS = f"{_YUGABYTE}yugabyte-voyager/known-issues/postgresql"
 
 
 class Lack(NamedTuple):
-    """Something that an engine lacks, or has with another meaning."""
+    """A feature that an engine lacks, or gives another meaning."""
 
     name: str
     pattern: str
@@ -22,7 +22,7 @@ class Lack(NamedTuple):
 
     @property
     def row(self) -> str:
-        """Its row in the page."""
+        """Its row of the page."""
         return f"| {self.name} | [{self.engine}]({self.url}) |"
 
     def is_in(self, code: str) -> bool:

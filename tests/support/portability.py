@@ -1,11 +1,11 @@
-"""Finds what a file of SQL uses that a relative of PostgreSQL lacks (docs/portability.md)."""
+"""Finds the features in a file of SQL that a relative of PostgreSQL lacks (docs/portability.md)."""
 
 import re
 from collections.abc import Iterator
 
 from tests.support.engines import LACKS
 
-# The tables that Citus spreads over its nodes, by message_id. All others stay on its coordinator.
+# The tables that Citus distributes by message_id. All others stay on its coordinator.
 DISTRIBUTED = ("messages", "texts")
 
 _aside = re.compile(
@@ -21,7 +21,7 @@ _distributed = re.compile(rf"(?i)(?<![\w.])(?:{'|'.join(DISTRIBUTED)})\b(?!\.)")
 
 
 def read_code(text: str) -> str:
-    """`text` without its comments, with '' for each string, and with the code between $$ marks."""
+    """`text` without comments, with '' for each string, and with the code between $$ marks."""
     parts = []
     place = 0
     while found := _aside.search(text, place):
@@ -38,7 +38,7 @@ def read_code(text: str) -> str:
 
 
 def find_faults(text: str) -> Iterator[str]:
-    """What a file of SQL uses that not every engine has, in sentences."""
+    """Each feature in a file of SQL that an engine lacks, a sentence each."""
     code = read_code(text)
     for lack in LACKS:
         if lack.is_in(code):
@@ -52,7 +52,7 @@ def find_faults(text: str) -> Iterator[str]:
 
 
 def split_queries(statement: str) -> list[str]:
-    """The queries in a statement, the innermost first, each with () for those that lie in it."""
+    """The queries in a statement, the innermost first, each with () for its inner queries."""
     queries: list[str] = []
     open_parts = [""]
     for character in statement:
@@ -70,7 +70,7 @@ def split_queries(statement: str) -> list[str]:
 
 
 def _find_faults_of_keys(statement: str) -> Iterator[str]:
-    """Citus keeps a key unique in each shard: it must hold the column that chooses the shard."""
+    """A key must contain the distribution column, because Citus checks it in each shard."""
     names = "|".join(DISTRIBUTED)
     if made := re.search(rf"(?is)\bCREATE\s+TABLE\b[\w\s]*?\b({names})\s*\((.*)\)", statement):
         for part in _split(made[2]):
@@ -84,14 +84,14 @@ def _find_faults_of_keys(statement: str) -> Iterator[str]:
 
 
 def _find_faults_of_indexes(statement: str) -> Iterator[str]:
-    """YugabyteDB hashes an index's first column: right where it is only ever compared by =."""
+    """YugabyteDB hashes the first column of an index, which serves only comparisons by =."""
     made = re.search(r"(?is)\bCREATE\s+INDEX\b.*?\bON\s+\w+\s*\((.*)\)", statement)
     if made and not re.match(r"(?i)\w+_msisdn\b|.*\b(ASC|DESC)$", first := _split(made[1])[0]):
         yield f"an index begins with {first}, without ASC or DESC: YugabyteDB would hash it"
 
 
 def _find_faults_of_changes(statement: str) -> Iterator[str]:
-    """CockroachDB changes no table twice; on Citus a part of WITH sees what another changed."""
+    """CockroachDB changes no table twice. On Citus a part of WITH sees the changes of another."""
     changed = ["".join(tables) for tables in _change.findall(statement)]
     for table in sorted({table for table in changed if changed.count(table) > 1}):
         yield f"a statement changes {table} twice: CockroachDB refuses it"
@@ -101,7 +101,7 @@ def _find_faults_of_changes(statement: str) -> Iterator[str]:
 
 
 def _find_faults_of_reads(query: str) -> Iterator[str]:
-    """What lies on several nodes is joined by what it is distributed by, and not locked."""
+    """Distributed tables are joined by their distribution column, and not locked."""
     for clause in _from.findall(query):
         if not _distributed.search(clause):
             continue
@@ -118,7 +118,7 @@ def _find_faults_of_reads(query: str) -> Iterator[str]:
 
 
 def _split(text: str) -> list[str]:
-    """The parts between the commas that are in no parentheses."""
+    """The parts between the commas outside of parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "(") - (character == ")")
@@ -132,7 +132,7 @@ def _split(text: str) -> list[str]:
 
 
 def _end_of_comment(text: str, place: int) -> int:
-    """Where the comment ends that `place` is in; PostgreSQL's can lie in one another."""
+    """The end of the comment at `place`. PostgreSQL's comments can be nested."""
     depth = 1
     for mark in _comment_mark.finditer(text, place):
         depth += 1 if mark[0] == "/*" else -1

@@ -1,4 +1,4 @@
-"""`just faults postgres`: kill PostgreSQL under load, and look for what was acknowledged."""
+"""`just faults postgres`: kill PostgreSQL under load, and look for every acknowledged message."""
 
 import argparse
 import platform
@@ -19,7 +19,7 @@ CRASHES = 20
 
 
 def main(given: Sequence[str]) -> int:
-    """Run what the arguments say; 0 when nothing was lost, twice, or otherwise wrong."""
+    """Run it; 0 if nothing was lost, stored twice, or wrong in another way."""
     parser = argparse.ArgumentParser(prog="just faults postgres", description=__doc__)
     parser.add_argument("--crashes", type=int, default=CRASHES, help=f"{CRASHES} if not given")
     parser.add_argument("--seed", type=int, default=0, help="of the load and of the times")

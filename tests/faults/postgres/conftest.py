@@ -1,4 +1,4 @@
-"""A server that is as durable as PostgreSQL is, and may be spoiled."""
+"""A durable PostgreSQL server of these tests, which they may damage."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.processes import ServiceProcess
 
 @pytest.fixture(scope="package")
 def durable_server() -> Iterator[Server]:
-    """Its databases are the tests' own; each test leaves it as it found it, and running."""
+    """A test leaves it running, and with the settings that it had."""
     install = find_install(trigrams=True)
     if install is None:
         pytest.skip("no package has PostgreSQL with pg_trgm for this platform")
@@ -29,7 +29,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def database(durable_server: Server) -> str:
-    """The name of an empty database, with the extension for searches."""
+    """The name of an empty database with pg_trgm."""
     name = f"faults_{next(_numbers)}"
     durable_server.create_database(name)
     durable_server.admin("CREATE EXTENSION pg_trgm", name)
@@ -38,7 +38,7 @@ def database(durable_server: Server) -> str:
 
 @pytest.fixture
 def process(durable_server: Server, database: str, tmp_path: Path) -> Iterator[ServiceProcess]:
-    """The service on that database; behind the test it must end as it should, and say nothing."""
+    """The service on that database. After the test it must stop with 0, and write no error."""
     with ServiceProcess(tmp_path, {"DATABASE_URL": durable_server.url(database)}) as process:
         yield process
         assert process.stop() == 0

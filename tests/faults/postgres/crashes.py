@@ -1,4 +1,4 @@
-"""PostgreSQL is killed under load, again and again: what is left of what was acknowledged?"""
+"""Kills PostgreSQL under load again and again, and looks for every acknowledged message."""
 
 import random
 import time
@@ -17,38 +17,38 @@ from tests.support.processes import ServiceProcess
 from tests.support.service import Json, wait_until
 
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
-"""What PostgreSQL does for it where nobody says otherwise; the tests' other servers do not."""
+"""PostgreSQL's defaults, which the tests' other servers turn off."""
 
 SENDERS = 8
 LOAD_SECONDS = (0.2, 1.5)
-"""How long each server lives under load, at random."""
+"""How long each server runs under load, at random."""
 
 DOWN_SECONDS = (0, 0.3)
 
 
 class Crashes(msgspec.Struct, kw_only=True, frozen=True):
-    """What became of a load over several crashes."""
+    """The result of a load over several crashes."""
 
     crashes: int
     deliveries: int
     acknowledged: int
-    """Messages: most of them once, some of them more often."""
+    """Messages; some of them several times."""
     refused: int
     """Deliveries that got 503."""
     unanswered: int
-    """Deliveries that got anything else, or nothing."""
+    """Deliveries that got another answer, or none."""
     lost: list[str]
     twice: list[str]
     complaints: list[str]
     slowest_seconds: float
-    """The longest that a sender waited for an answer."""
+    """The longest wait of a sender for an answer."""
     back_seconds: float
-    """The longest from a server that takes connections again to the next 200."""
+    """The longest time from a server that accepts connections again to the next 200."""
     seconds: float
 
     @property
     def is_good(self) -> bool:
-        """Nothing at all is wrong."""
+        """Whether nothing is wrong."""
         return not (self.unanswered or self.lost or self.twice or self.complaints)
 
 
@@ -59,7 +59,7 @@ def crash(
     seed: int,
     advance: Callable[[], None] = lambda: None,
 ) -> Crashes:
-    """Kill `server` so often, under the load of a service whose files are in `folder`."""
+    """Kill `server` so many times, under the load of a service with its files in `folder`."""
     chance, began = random.Random(seed), time.monotonic()
     name = f"crashes_{seed}"
     server.create_database(name)
@@ -86,7 +86,7 @@ def crash(
 
         complaints = list(find_damage(server, name))
         if is_indexed(server, name):
-            complaints.append("nothing was left to be counted, so that it is not known to be added")
+            complaints.append("nothing was pending, so the test does not show that reads add it")
         try:
             listed, wrong = look(process, indexed, load.sent)
         except Unreadable as error:
@@ -100,7 +100,7 @@ def crash(
 
 
 def _wait_for_200(load: Load) -> float:
-    """How long after now the next 200 comes."""
+    """The seconds until the next 200."""
     now = time.monotonic()
     wait_until(lambda: load.accepted_after(now) < float("inf"))
     return load.accepted_after(now) - now

@@ -1,4 +1,4 @@
-"""Senders that never stop: each has a connection of its own, and does what senders do."""
+"""Senders that never stop. Each has its own connection, and retries and repeats as senders do."""
 
 import random
 import threading
@@ -11,13 +11,13 @@ from tests.faults.traffic import connect, messages, post
 from tests.support.strategies import Sent
 
 REPEATED = 0.1
-"""So many of the messages that were acknowledged come again."""
+"""The share of acknowledged messages that are sent again."""
 
 GIVEN_UP = 0.3
-"""So many of the messages that were refused do not."""
+"""The share of refused messages that are not sent again."""
 
 PAUSE_SECONDS = 0.02
-"""After a refusal; Retry-After says a second, and impatient senders are the harder ones."""
+"""The pause after a refusal: shorter than Retry-After, since impatient senders are harder."""
 
 MESSAGES_AT_ONCE = 50
 
@@ -27,7 +27,7 @@ class Delivery(NamedTuple):
 
     sent: Sent
     status: int | None
-    """None where the connection broke."""
+    """None if the connection broke."""
     retry_after: str | None
     began_at: float
     ended_at: float
@@ -39,10 +39,10 @@ class Delivery(NamedTuple):
 
 
 class Load:
-    """Delivers inside the `with`; behind it every delivery has its answer."""
+    """Delivers inside the `with`. After it every delivery has its answer."""
 
     def __init__(self, ports: Sequence[int], senders: int, name: str, pause_seconds: float = 0):
-        """`senders` connections for each of the ports; ids begin with `name`."""
+        """`senders` connections to each port; ids begin with `name`."""
         self.deliveries: list[Delivery] = []
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
@@ -64,7 +64,7 @@ class Load:
 
     @property
     def sent(self) -> dict[str, Sent]:
-        """What was sent, by id."""
+        """The messages that were sent, by id."""
         return {each.sent.message_id: each.sent for each in self.deliveries}
 
     @property
@@ -74,16 +74,16 @@ class Load:
 
     @property
     def refused(self) -> list[Delivery]:
-        """The deliveries that got anything else."""
+        """The deliveries that got another answer, or none."""
         return [each for each in list(self.deliveries) if each.status != 200]
 
     @property
     def slowest_seconds(self) -> float:
-        """How long a sender had to wait for an answer, at most."""
+        """The longest wait for an answer."""
         return max((each.seconds for each in list(self.deliveries)), default=0)
 
     def wait_for(self, count: int, seconds: float = 30) -> None:
-        """Return when so many more deliveries have got 200; fails after `seconds`."""
+        """Return after so many more deliveries with 200; fails after `seconds`."""
         begun = len(self.deliveries)
         deadline = time.monotonic() + seconds
         while sum(each.status == 200 for each in self.deliveries[begun:]) < count:
@@ -91,7 +91,7 @@ class Load:
             time.sleep(0.005)
 
     def accepted_after(self, moment: float) -> float:
-        """When the first 200 came of what was delivered after a moment; infinity before it does."""
+        """When the first 200 after a moment arrived; infinity if none has."""
         return min(
             (
                 each.ended_at

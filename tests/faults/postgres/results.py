@@ -1,4 +1,4 @@
-"""What the crashes of PostgreSQL left, as it is published."""
+"""The published results of the crashes of PostgreSQL."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ PAGES = (ROOT / "docs" / "faults.md",)
 
 
 class Totals(msgspec.Struct, kw_only=True, frozen=True):
-    """A run, and where it comes from."""
+    """A run and its conditions."""
 
     command: str
     began_at: str
@@ -22,12 +22,12 @@ class Totals(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def load_totals() -> Totals:
-    """What was published."""
+    """The published totals."""
     return msgspec.json.decode(PUBLISHED.read_bytes(), type=Totals)
 
 
 def publish(totals: Totals) -> None:
-    """Write the totals, and the pages that quote them."""
+    """Write the totals, and the pages that show them."""
     PUBLISHED.write_bytes(msgspec.json.format(msgspec.json.encode(totals), indent=1) + b"\n")
     for page in PAGES:
         page.write_text(quote(page.read_text("utf-8"), totals), "utf-8")
@@ -39,7 +39,7 @@ def quote(text: str, totals: Totals) -> str:
 
 
 def render(totals: Totals) -> str:
-    """The totals as a table, and where they come from."""
+    """The totals as a table, and the conditions."""
     found = totals.found
     rows = {
         "crashes of PostgreSQL": f"{found.crashes:,}",

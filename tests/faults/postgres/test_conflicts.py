@@ -1,4 +1,4 @@
-"""Transactions that the server gives up for another's sake are done again, as a whole."""
+"""A batch that the server ends in favour of another transaction is tried again as a whole."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ BATCH = 200
 async def test_batches_that_overlap_in_opposite_orders(
     durable_server: Server, database: str
 ) -> None:
-    """Two instances deliver the same messages at once, one backwards: no deadlock, no duplicate."""
+    """Two instances store the same messages in opposite orders: no deadlock, no duplicate."""
     url = durable_server.url(database)
     stores = [PostgresStore(url), PostgresStore(url)]
     outcomes: Counter[Outcome] = Counter()
@@ -54,9 +54,9 @@ async def test_batches_that_overlap_in_opposite_orders(
 
 @contextmanager
 def giving_up(url: str, code: str, times: int) -> Iterator[None]:
-    """The first transactions that insert a message fail with this code, and are undone."""
+    """The first transactions that insert a message fail with this code."""
     with connected(url) as run:
-        run("CREATE SEQUENCE attempts")  # what it counts is not undone
+        run("CREATE SEQUENCE attempts")  # a rollback does not undo its count
         run(
             "CREATE FUNCTION give_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             f" IF nextval('attempts') <= {times} THEN"
@@ -69,7 +69,7 @@ def giving_up(url: str, code: str, times: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01"])
-def test_what_was_given_up_is_done_again(
+def test_a_batch_that_was_given_up_is_tried_again(
     durable_server: Server, database: str, process: ServiceProcess, code: str
 ) -> None:
     with giving_up(durable_server.url(database), code, times=2):
@@ -81,7 +81,7 @@ def test_what_was_given_up_is_done_again(
     process.wait_for_line("request", lambda line: line.get("dup") is True)
 
 
-def test_what_is_given_up_again_and_again_is_refused(
+def test_a_batch_that_is_given_up_every_time_is_refused(
     durable_server: Server, database: str, process: ServiceProcess
 ) -> None:
     with giving_up(durable_server.url(database), "40001", times=5):

@@ -1,4 +1,4 @@
-"""PostgreSQL is killed under load: nothing that was acknowledged may be missing."""
+"""PostgreSQL is killed under load, and no acknowledged message is lost."""
 
 from pathlib import Path
 

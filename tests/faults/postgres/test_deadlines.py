@@ -1,4 +1,4 @@
-"""Statements that take too long are stopped, on the server as well, and stop nobody else."""
+"""A statement that takes too long is cancelled on the server too, and delays no other."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def locked(server: Server, database: str, table: str, mode: str) -> Iterator[Non
 
 
 def active(server: Server, database: str, query: str) -> list[str]:
-    """By process of the server, what runs of one of the service's statements."""
+    """The processes of the server that run one of the service's queries."""
     first_line = (sql_folder("postgres") / "queries" / f"{query}.sql").read_text().split("\n")[0]
     rows = server.admin("SELECT pid, datname, query FROM pg_stat_activity WHERE state = 'active'")
     return [
@@ -52,7 +52,7 @@ def test_a_search_that_is_stopped_is_stopped_on_the_server(
     with impatient(durable_server, database, tmp_path) as process:
         assert process.deliver(message()).status_code == 200
         with locked(durable_server, database, "texts", "ACCESS EXCLUSIVE"):
-            for _ in range(3):  # as many as there are connections for searches, and one more
+            for _ in range(3):  # one more than there are connections for searches
                 status, seconds = Watch(process).ask(SEARCH)[SEARCH]
                 assert status == 503
                 assert TIMEOUT_SECONDS <= seconds < TIMEOUT_SECONDS + 0.5

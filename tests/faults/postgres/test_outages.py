@@ -1,4 +1,4 @@
-"""The database stops, freezes, falls silent or refuses: 503 in time, and back by itself."""
+"""The database stops, freezes or falls silent: 503 in time, and 200 again without a restart."""
 
 import time
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_a_restart_under_load(
 def check_silence(
     process: ServiceProcess, silence: AbstractContextManager[None], seconds: float
 ) -> set[str]:
-    """That all goes well while the server says nothing; gives what was acknowledged."""
+    """Check the answers while the server is silent and after; gives the acknowledged ids."""
     watch = Watch(process)
     with loaded(process) as load:
         with silence:
@@ -95,7 +95,7 @@ def check_silence(
 def test_a_server_that_is_frozen(
     durable_server: Server, database: str, process: ServiceProcess
 ) -> None:
-    # Long enough for those who wait behind the batches that are given up.
+    # Long enough for the webhooks that wait after the batches that are given up.
     acknowledged = check_silence(process, frozen(durable_server), seconds=11)
     assert acknowledged <= set(stored_ids(durable_server, database))
 
@@ -139,7 +139,7 @@ def test_a_stop_while_the_server_is_frozen_ends_within_ten_seconds(
         assert process.stop() == 0
         assert time.monotonic() - began < 10
         assert process.errors == ""
-    # Those who were there when the signal came have their answer.
+    # Every delivery that was under way at the signal got its answer.
     waiting = [each.status for each in load.deliveries if each.began_at < began]
     assert waiting == [503] * 8
 

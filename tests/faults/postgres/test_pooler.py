@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: two instances share two connections, and nothing else."""
+"""PgBouncer in transaction mode: two instances share two connections, and nothing of a session."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def pooler(durable_server: Server) -> Iterator[PgBouncer]:
 
 @pytest.fixture
 def instances(pooler: PgBouncer, database: str, tmp_path: Path) -> Iterator[list[ServiceProcess]]:
-    """Two instances, started at once over an empty database."""
+    """Two instances, started at once on an empty database."""
     environment = {"DATABASE_URL": pooler.url(database)}
     with ExitStack() as stack:
         started = []
@@ -51,7 +51,7 @@ def instances(pooler: PgBouncer, database: str, tmp_path: Path) -> Iterator[list
 
 
 def run_command(url: str, *arguments: str) -> str:
-    """What a command of the service writes; it must end with 0."""
+    """The output of a command of the service, which must end with 0."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "service", *arguments],
         cwd=ROOT,
@@ -113,7 +113,7 @@ def check_walks(process: ServiceProcess, load: Load) -> None:
 
 
 def check_commands(url: str, load: Load, file: Path) -> None:
-    """That an export has every message, and an import stores those that are new, once."""
+    """Check that an export has every message, and that an import stores each new one once."""
     exported = run_command(url, "export")
     ids = [json.loads(line)["message_id"] for line in exported.splitlines()]
     assert sorted(ids) == sorted(load.sent)
@@ -125,7 +125,7 @@ def check_commands(url: str, load: Load, file: Path) -> None:
 
 
 def check_sessions(server: Server, database: str) -> None:
-    """That the pooler's connections are no more than it may have, and as they were at first."""
+    """Check that the pooler has as many connections as allowed, with their own settings."""
     rows = server.admin("SELECT datname, application_name FROM pg_stat_activity")
     names = [row["application_name"] for row in rows if row["datname"] == database]
     assert len(names) <= POOL_SIZE

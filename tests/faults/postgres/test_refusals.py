@@ -1,4 +1,4 @@
-"""The database answers, and refuses: it only reads, has no room, or is not durable any more."""
+"""The database refuses: it is read-only, has no free connection, or is not durable any more."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.service import message, wait_until
 
 CONNECTIONS_MAX = 10
-"""Of one instance, as docs/postgresql.md says."""
+"""The connections of one instance, as in docs/postgresql.md."""
 
 READ_ONLY = ("SYSTEM", "default_transaction_read_only", "on")
 UNDURABLE = {
@@ -30,7 +30,7 @@ READS = ("/messages", "/stats", "/messages?q=hello")
 
 @contextmanager
 def altered(server: Server, whose: str, setting: str, value: str) -> Iterator[None]:
-    """A setting of the server (`whose` is SYSTEM) or of a role is another one inside."""
+    """Inside, a setting of the server (`whose` is SYSTEM) or of a role has another value."""
     server.admin(f"ALTER {whose} SET {setting} = {value}")
     server.admin("SELECT pg_reload_conf()")
     try:
@@ -43,7 +43,7 @@ def altered(server: Server, whose: str, setting: str, value: str) -> Iterator[No
 
 
 def end_connections(server: Server) -> int:
-    """How many connections of the service there were."""
+    """End the connections of the service; gives how many there were."""
     ended = server.admin(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE application_name = 'webhook-service'"
@@ -69,7 +69,7 @@ def test_a_primary_that_only_reads(
 
 
 def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_path: Path) -> None:
-    """Two servers without replication show how the way to them is found, and no more."""
+    """Two servers without replication: this shows only which of them the service finds."""
     with Server(tmp_path / "second", durable_server.install) as second:
         second.create_database(database)
         second.admin("CREATE EXTENSION pg_trgm", database)
@@ -78,14 +78,14 @@ def test_the_second_host_takes_over(durable_server: Server, database: str, tmp_p
         environment = {"DATABASE_URL": f"{url}?target_session_attrs=read-write"}
         with ServiceProcess(tmp_path, environment) as migrated:
             with altered(durable_server, *READ_ONLY):
-                # The second one has no tables yet; whoever takes over for real has.
+                # The second one has no tables yet. A real standby has them.
                 with ServiceProcess(tmp_path, {"DATABASE_URL": second.url(database)}):
                     pass
                 assert migrated.deliver(message(message_id="a")).status_code in (200, 503)
                 wait_until(lambda: migrated.deliver(message(message_id="b")).status_code == 200)
                 assert "b" in stored_ids(second, database)
                 assert stored_ids(durable_server, database) == []
-                # Reads follow: what was stored there is found.
+                # Reads go to the second host as well.
                 assert "b" in migrated.get("/messages").text
             with loaded(migrated):
                 second.kill()
@@ -165,7 +165,7 @@ def test_a_server_that_may_lose_what_it_commits_is_refused(
 def test_durability_that_is_turned_off_under_load(
     durable_server: Server, process: ServiceProcess, setting: str
 ) -> None:
-    """From the moment that it is in force, no webhook gets 200."""
+    """No webhook gets 200 while the setting is in force."""
     watch = Watch(process)
     with loaded(process):
         with altered(durable_server, "SYSTEM", setting, "off"):
@@ -180,7 +180,7 @@ def test_durability_that_is_turned_off_under_load(
 def test_a_role_whose_commits_wait_no_more_gets_no_new_connection(
     durable_server: Server, process: ServiceProcess
 ) -> None:
-    """A role's setting is for new connections: those that are there go on as they were."""
+    """A role's setting applies to new connections; existing ones keep theirs."""
     assert process.deliver(message()).status_code == 200
     with altered(durable_server, *UNDURABLE["synchronous_commit"]):
         assert process.deliver(message(message_id="as before")).status_code == 200

@@ -1,4 +1,4 @@
-"""What is published of the crashes of PostgreSQL."""
+"""The published results of the crashes of PostgreSQL."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a service answers while something is wrong with its database, and how long it takes."""
+"""Watches what a service answers, and how fast, while its database has a fault."""
 
 import time
 from collections.abc import Iterator
@@ -12,30 +12,30 @@ from tests.faults.postgres.load import Load
 from tests.support.processes import ServiceProcess
 
 QUERY_SECONDS_MAX = 5
-"""QUERY_TIMEOUT_SECONDS, where nothing else is said."""
+"""The default of QUERY_TIMEOUT_SECONDS."""
 
 QUEUE_SECONDS_MAX = 2 * COMMIT_SECONDS_MAX
-"""A webhook waits for the batch before it, and for its own."""
+"""A webhook waits for the batch before its own, and for its own."""
 
 BACK_SECONDS_MAX = 2
-"""From a database that answers again to a service that does."""
+"""The longest time from a database that answers again to a service that does."""
 
 PATIENCE_SECONDS = 30
 
 
 class Watch:
-    """Asks a service for one path after the other, all at once."""
+    """Asks a service for several paths at once."""
 
     def __init__(self, process: ServiceProcess) -> None:
         self._process = process
 
     def ask(self, *paths: str) -> dict[str, tuple[int, float]]:
-        """By path, the status of the answer, and the seconds it took."""
+        """By path, the status of the answer and its seconds."""
         with ThreadPoolExecutor(len(paths)) as threads:
             return dict(zip(paths, threads.map(self._ask, paths), strict=True))
 
     def wait_for(self, path: str, status: int) -> float:
-        """The seconds until a path has this status."""
+        """The seconds until a path answers with this status."""
         began = time.monotonic()
         while self._ask(path)[0] != status:
             assert time.monotonic() - began < PATIENCE_SECONDS, f"{path} does not get {status}"
@@ -52,7 +52,7 @@ class Watch:
 
 @contextmanager
 def loaded(process: ServiceProcess, senders: int = 8) -> Iterator[Load]:
-    """A load that has been accepted once when the `with` begins, and is again when it ends.
+    """A load that is accepted when the `with` begins and when it ends.
 
     What was not accepted must have been told to come again, in time.
     """

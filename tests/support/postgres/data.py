@@ -1,4 +1,4 @@
-"""The data folders of servers: one is made, all others are copies of it, four times as fast."""
+"""The data folders of servers. All are copies of one: a copy is four times as fast as initdb."""
 
 import atexit
 import functools
@@ -9,11 +9,11 @@ from pathlib import Path
 from tests.support.postgres.install import Install, give, make_folder, run, spawn
 
 PASSWORD = "the-password-of-the-tests"
-"""Of the roles `postgres` and `webhook`."""
+"""The password of the roles `postgres` and `webhook`."""
 
 
 def copy_data(install: Install, data: Path) -> None:
-    """Make a data folder with the roles; every script has its letters, and text sorts by bytes."""
+    """Make a data folder with both roles. Its locale knows all scripts, and sorts text by bytes."""
     data.mkdir()
     give(data)
     run(["cp", "-R", f"{_make_template(install)}/.", data])
@@ -23,15 +23,15 @@ def copy_data(install: Install, data: Path) -> None:
 def _make_template(install: Install) -> Path:
     folder = make_folder()
     give(folder)
-    # It waits for the end of these tests, in whatever way that comes.
+    # This process removes the folder when the tests end, also when they are killed.
     remover = ["/bin/sh", "-c", 'read -r _; rm -rf "$1"', "sh", str(folder)]
     atexit.register(spawn(remover, subprocess.PIPE, subprocess.DEVNULL).communicate)
     password = folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
     data = folder / "data"
-    # Which characters are letters is the builtin provider's to say, except to pg_trgm of
-    # PostgreSQL 17, which asks the system's locale.
+    # The builtin provider defines which characters are letters. pg_trgm of PostgreSQL 17 asks the
+    # system's locale instead.
     locale = "C.UTF-8" if os.uname().sysname == "Linux" else "en_US.UTF-8"
     initdb: list[str | Path] = [
         install.program("initdb"), "--pgdata", data, "--username", "postgres",

@@ -1,4 +1,4 @@
-"""The databases of a server, whoever runs it."""
+"""The databases of a server, which the tests or somebody else started."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ END_CONNECTIONS = """
     WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid();
 """
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
-# What a database holds is in a schema, is an extension or a setting; large objects aside.
+# A database holds schemas, extensions, settings, and large objects, which no test makes.
 IS_EMPTY = """
     SELECT NOT EXISTS (
         SELECT FROM pg_namespace
@@ -37,7 +37,7 @@ IS_EMPTY = """
 
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[Callable[[str], object]]:
-    """What runs statements, one after the other, on a connection that is open all the time."""
+    """A function that runs statements on one connection, which stays open inside."""
     with start_blocking_portal() as portal:
         connection = portal.call(asyncpg.connect, url)
         try:
@@ -47,35 +47,35 @@ def connected(url: str) -> Iterator[Callable[[str], object]]:
 
 
 class Databases:
-    """Makes and drops databases, as the role of a URL that may do that."""
+    """Makes and drops databases, as the role of a URL."""
 
     def __init__(self, admin_url: str, owner: str | None = None) -> None:
-        """The databases belong to `owner`, or to the role of the URL."""
+        """`owner` owns the databases; the role of the URL if it is None."""
         self.admin_url = admin_url
         self._owner = owner
 
     def url(self, database: str) -> str:
-        """The URL of a database, for the role that owns it."""
+        """The URL of a database for its owner."""
         return urlsplit(self.admin_url)._replace(path=f"/{database}").geturl()
 
     def admin(self, sql: str, database: str | None = None) -> list[asyncpg.Record]:
-        """The rows of one statement, run by the role of the URL."""
+        """The rows of one statement that the role of the URL runs."""
         url = self.admin_url
         if database is not None:
             url = urlsplit(url)._replace(path=f"/{database}").geturl()
         return _run(_fetch(url, sql))
 
     def create_database(self, name: str, options: str = "") -> None:
-        """Make it, with those `options` of CREATE DATABASE."""
+        """Make a database with these `options` of CREATE DATABASE."""
         owner = f' OWNER "{self._owner}"' if self._owner else ""
         self.admin(f'CREATE DATABASE "{name}"{owner} {options}')
 
     def drop_database(self, name: str) -> None:
-        """Drop it where it is there, and end the connections to it."""
+        """Drop a database if it exists, and end the connections to it."""
         self.admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def empty_database(self, name: str) -> bool:
-        """End the connections to a database and remove what is in it, as its owner.
+        """End the connections to a database and remove its contents, as its owner.
 
         False where something is left. Takes 15 ms, where to drop and create one takes 60.
         """
@@ -83,7 +83,7 @@ class Databases:
 
 
 def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run it to its end, in a thread: the caller may have a loop of its own."""
+    """Run it in a thread, because the caller may have an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 

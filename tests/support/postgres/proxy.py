@@ -1,4 +1,4 @@
-"""A network between a client and a server that can be slow, go silent or break."""
+"""A proxy between a client and a server that can be slow, go silent or break connections."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,11 @@ from typing import Self, TypeVar
 
 Answer = TypeVar("Answer")
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: to close the connection is to reset it."""
+"""SO_LINGER: closing the connection resets it."""
 
 
 class Proxy:
-    """Forwards what comes to a port of 127.0.0.1 to a server, inside its context.
+    """Forwards connections to a port of 127.0.0.1 to a server, inside its context.
 
     `delay_seconds` is what each answer of the server comes later, in steps of a millisecond; it
     may be changed at any time. A commit is answered once it is stored, so that a delay is a slower
@@ -41,17 +41,17 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._call(self._server.close)
         self.reset()
-        self._call(lambda: None)  # what the reset has led to has been done
+        self._call(lambda: None)  # the callbacks of the reset have run
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def url(self, server_url: str) -> str:
-        """The URL of a database of the server, by way of this proxy."""
+        """The URL of a database of the server through this proxy."""
         return server_url.replace(f":{self.server_port}/", f":{self.port}/")
 
     def reset(self) -> None:
-        """Break every connection, on both sides; new ones are taken."""
+        """Break every connection on both sides; new ones are accepted."""
 
         def reset() -> None:
             for end in tuple(self.ends):
@@ -60,15 +60,15 @@ class Proxy:
         self._call(reset)
 
     def black_hole(self) -> None:
-        """Forward nothing: connections hang, new ones are accepted, and nobody is told."""
+        """Forward nothing and close nothing: connections hang, and new ones are accepted."""
         self._silence("requests", "answers")
 
     def mute(self) -> None:
-        """Forward what clients send, but no answer: what they ask for is done, unseen."""
+        """Forward requests but no answers: clients do not see what the server has done."""
         self._silence("answers")
 
     def heal(self) -> None:
-        """Forward again, first of all what has come meanwhile."""
+        """Forward again, and first everything that arrived meanwhile."""
         self._silence()
 
     def _silence(self, *directions: str) -> None:
@@ -80,7 +80,7 @@ class Proxy:
         self._call(silence)
 
     def _call(self, function: Callable[[], Answer]) -> Answer:
-        """Have the loop's thread call it, and wait."""
+        """Call it in the loop's thread, and wait."""
 
         async def call() -> Answer:
             return function()
@@ -89,7 +89,7 @@ class Proxy:
 
 
 class _End(asyncio.Protocol):
-    """The proxy's end of a connection to a client, where "requests" come, or of the one beyond."""
+    """One end of the proxy: "requests" arrive from a client, or "answers" from the server."""
 
     def __init__(self, proxy: Proxy, direction: str, peer: "_End | None" = None) -> None:
         self._proxy = proxy
@@ -126,10 +126,10 @@ class _End(asyncio.Protocol):
         self.forward()
 
     def forward(self) -> None:
-        """Write to the other end what is due; hold all of it while the proxy is silent."""
+        """Write to the other end what is due; keep it while the proxy is silent."""
         if self._peer is None or self._direction in self._proxy.silent:
             return
-        # A timer may come a moment early by the loop's clock, so that a step of it is allowed.
+        # A timer may fire a moment early by the loop's clock.
         now = self._loop.time() + 0.001
         while self._waiting and self._waiting[0][0] <= now:
             self._peer.write(self._waiting.popleft()[1])

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own."""
+"""A PostgreSQL server that the tests start."""
 
 import contextlib
 import random
@@ -30,13 +30,13 @@ __all__ = ["Install", "Server", "find_install"]
 START_SECONDS = 60
 STOP_SECONDS = 60
 PORTS = range(20_000, 32_000)
-"""Below those the system gives to connections, so that a stopped server gets its port again."""
+"""Below the system's range for client connections, so a stopped server gets its port again."""
 
 SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 """The ways to stop (https://www.postgresql.org/docs/current/server-shutdown.html)."""
 
-# Each line it reads names the processes, the first one first; what it does with them, it does
-# once whoever started them is no more.
+# Each line names the server's processes, the first one first. The input ends when the process that
+# started them ends; then the guard ends them.
 GUARD = """
 while read -r line; do pids=$line; done
 kill -CONT $pids
@@ -47,21 +47,22 @@ rm -rf "$1"
 
 
 class Server(Databases):
-    """A data folder, and while it is started the processes that serve it.
+    """A data folder, and its processes while it is started.
 
     It listens on a port of 127.0.0.1, which stays the same, and on a Unix socket. The role
     `postgres` may do everything; `webhook`, with a password, owns the databases that are created.
-    Used as a context manager it is started inside, and gone behind. When the process that made it
-    ends, in whatever way, it is gone as well.
+    As a context manager it runs inside and is removed after. It is also
+    removed when the process that made it ends, in any way.
     """
 
     def __init__(
         self, folder: Path | None, install: Install, settings: Mapping[str, str] | None = None
     ) -> None:
-        """Data and log are in `folder`; in a temporary one where it is None.
+        """`folder` has the data and the log; a temporary folder if it is None.
 
-        So is the data where PostgreSQL's user can't reach `folder`, as is the case with pytest's
-        own when root runs it. `settings` are PostgreSQL's; they may be changed before a start.
+        The data is in a temporary folder also if PostgreSQL's user can't reach `folder`, as is the
+        case with pytest's folders when root runs it. `settings` are PostgreSQL's; they may be
+        changed before a start.
         """
         self.install = install
         self.settings = dict(settings or {})
@@ -93,7 +94,7 @@ class Server(Databases):
 
     @property
     def pid(self) -> int:
-        """Of the process all others descend from; the server must have been started."""
+        """The process id of the server's first process; the server must be started."""
         assert self._process is not None
         return self._process.pid
 
@@ -101,14 +102,14 @@ class Server(Databases):
         return self._url("webhook", database)
 
     def socket_url(self, database: str) -> str:
-        """The URL of a database by way of the Unix socket."""
+        """The URL of a database through the Unix socket."""
         return (
             f"postgresql://webhook:{PASSWORD}@/{database}"
             f"?host={self.socket_folder}&port={self.port}"
         )
 
     def start(self) -> None:
-        """Return when it takes connections; raises RuntimeError with its log where it doesn't."""
+        """Return when it accepts connections; raises RuntimeError with its log if it does not."""
         if not self.data.exists():
             copy_data(self.install, self.data)
         settings = {
@@ -129,14 +130,14 @@ class Server(Databases):
             time.sleep(0.005)
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Have it end: "fast" writes a checkpoint, after "immediate" a start has to recover."""
+        """Stop it: "fast" writes a checkpoint, and a start after "immediate" has to recover."""
         if self._process is not None:
             self._process.send_signal(SIGNALS[mode])
             self._process.wait(STOP_SECONDS)
             self._forget()
 
     def kill(self) -> None:
-        """End all of its processes at once, as a loss of power does; what was written stays."""
+        """Kill all of its processes at once. Unlike a power loss, it keeps what was written."""
         if self._process is not None and self._process.poll() is None:
             family = self._signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
@@ -148,33 +149,33 @@ class Server(Databases):
         self.start()
 
     def freeze(self) -> None:
-        """Stop the clocks of all of its processes: connections stay, and nobody answers."""
+        """Stop all of its processes: connections stay, and get no answer."""
         frozen = self._signal_all(signal.SIGSTOP)
         self._tell_guard([process.pid for process in frozen])
 
     def thaw(self) -> None:
-        """Let it go on where it was frozen."""
+        """Continue after `freeze`."""
         self._signal_all(signal.SIGCONT)
 
     def close(self) -> None:
-        """End it and remove its data; the log stays in the folder that was given."""
+        """Stop it and remove its data; the log stays in the given folder."""
         if self._process is not None and self._process.poll() is None:
             self.thaw()
-            self.stop("immediate")  # killed, it would leave shared memory behind
+            self.stop("immediate")  # a killed one would leave shared memory
         self._guard.kill()
         self._guard.communicate()
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def _is_ready(self) -> bool:
-        """Read what pg_ctl reads: the process and its state, in lines 1 and 8."""
+        """Read the process and its state in lines 1 and 8, as pg_ctl does."""
         with contextlib.suppress(FileNotFoundError):
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             return lines[:1] == [str(self.pid)] and lines[7:] == ["ready   "]
         return False
 
     def _signal_all(self, number: int) -> list[psutil.Process]:
-        """Send a signal to all processes. The first one is stopped first, so as to fork no more."""
+        """Send a signal to all processes. First the first one is stopped, so that it forks no more."""
         first = psutil.Process(self.pid)
         first.send_signal(signal.SIGSTOP)
         family = [first, *first.children(recursive=True)]
@@ -184,7 +185,7 @@ class Server(Databases):
         return family
 
     def _forget(self) -> None:
-        """The processes have ended, and others may get their numbers."""
+        """Forget the processes: they have ended, and other processes may get their ids."""
         self._process = None
         self._tell_guard([])
 
@@ -198,7 +199,7 @@ class Server(Databases):
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether it runs no more, though nobody may have asked for its exit code yet."""
+    """Whether it has ended, also while its exit code is not collected."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -206,7 +207,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def find_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens."""
+    """A free port of 127.0.0.1."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as candidate, contextlib.suppress(OSError):

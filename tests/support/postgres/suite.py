@@ -1,4 +1,4 @@
-"""The servers that all tests of one run share: one of each kind, started when it is wanted.
+"""The servers that all tests of one run share: one of each kind, started when needed.
 
 TEST_POSTGRES_URL names a server to use in their place, with a role that may create databases.
 """
@@ -18,7 +18,7 @@ from tests.support.postgres.server import Server
 
 VARIABLE = "TEST_POSTGRES_URL"
 SETTINGS = {
-    # Nobody takes the power from these servers.
+    # These servers never lose power.
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 class Suite:
-    """Servers, by whether they have pg_trgm, and databases in them."""
+    """Servers, with and without pg_trgm, and their databases."""
 
     def __init__(self) -> None:
         self._servers: dict[bool, Databases] = {}
@@ -35,7 +35,7 @@ class Suite:
         self._closing = contextlib.ExitStack()
 
     def server(self, trigrams: bool) -> Databases:
-        """The server with pg_trgm, or the one without; the test is skipped where there is none."""
+        """The server with or without pg_trgm; skips the test if there is none."""
         if trigrams not in self._servers:
             url = os.environ.get(VARIABLE)
             found = _named_server(url, trigrams) if url else self._start_server(trigrams)
@@ -44,12 +44,12 @@ class Suite:
 
     @contextlib.contextmanager
     def empty_database(self, trigrams: bool) -> Iterator[str]:
-        """The URL of a database with nothing in it; whatever is left there is removed."""
+        """The URL of an empty database. Its contents are removed after."""
         server, free = self.server(trigrams), self._free[trigrams]
         if not free:
             free.append(f"test_{secrets.token_hex(8)}")
             server.create_database(free[-1])
-        name = free.pop()  # to empty one that was used is faster than to make one
+        name = free.pop()  # emptying a used one is faster than making one
         try:
             yield server.url(name)
         finally:
@@ -77,7 +77,7 @@ class Suite:
 
 
 def has_packages() -> bool:
-    """Tell whether both kinds are there for this machine: then no test may be skipped."""
+    """Whether this machine has packages of both kinds: then no test may be skipped."""
     library, version = platform.libc_ver()
     return (sys.platform, platform.machine(), library) == ("linux", "x86_64", "glibc") and (
         tuple(map(int, version.split("."))) >= (2, 34)

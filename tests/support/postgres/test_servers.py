@@ -1,4 +1,4 @@
-"""The servers that the tests start do what tests ask of them."""
+"""Tests of the servers that other tests use."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ def server(install: Install) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("trigrams", [True, False])
-async def test_a_database_of_the_suite_is_empty_and_its_owner_is_nobody_special(
+async def test_a_database_of_the_suite_is_empty_and_its_owner_is_no_superuser(
     trigrams: bool,
 ) -> None:
     names = set()
@@ -52,14 +52,14 @@ async def test_a_database_of_the_suite_is_empty_and_its_owner_is_nobody_special(
             if trigrams:
                 await connection.execute("CREATE EXTENSION pg_trgm")
                 assert len(await connection.fetchval("SELECT show_trgm('привет мир')")) == 11
-        # It was left open, and must not be there for whoever gets the database next.
+        # The test left it open. The next test with this database must not find it.
         with pytest.raises(asyncpg.PostgresConnectionError):
             await connection.fetchval("SELECT 1")
         connection.terminate()
     assert len(names) == 1
 
 
-async def test_what_cannot_be_emptied_is_not_given_again() -> None:
+async def test_a_database_that_cannot_be_emptied_is_not_given_again() -> None:
     with suite.empty_database(trigrams=False) as first:
         connection = await asyncpg.connect(first)
         await connection.execute("CREATE SCHEMA other")
@@ -205,7 +205,7 @@ async def test_a_proxy_goes_silent_and_comes_back(server: Server) -> None:
         await connection.close()
 
 
-async def test_a_muted_proxy_has_requests_done_and_tells_nobody(server: Server) -> None:
+async def test_a_muted_proxy_forwards_requests_and_no_answers(server: Server) -> None:
     server.admin("CREATE TABLE unseen (thing text)", "app")
     server.admin("ALTER TABLE unseen OWNER TO webhook", "app")
     with Proxy(server.port) as proxy:
@@ -232,7 +232,7 @@ async def test_pgbouncer_shares_few_connections_among_many(server: Server) -> No
 
 
 async def seconds(work: Callable[[], Awaitable[object]]) -> float:
-    """How long it takes."""
+    """The seconds that it takes."""
     begin = time.perf_counter()
     await work()
     return time.perf_counter() - begin
