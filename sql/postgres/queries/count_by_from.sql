@@ -1,6 +1,5 @@
 -- Counts the messages of one sender in a range, or with a text.
--- Parameters: :from_msisdn; :since, :until (since <= ts < until); :q (part of the folded text, or
---             '')
+-- Parameters: :from_msisdn, :since <= ts < :until, :q (part of the folded text, or '')
 -- Rows: one: message_count
 -- Index: messages_by_from
 -- Differs: SQLite has no count_by_pair, and takes the other number here

@@ -1,6 +1,6 @@
 -- Counts the messages with a text, when no index serves it.
--- Parameters: :q (part of the folded text); :from_msisdn, :to_msisdn (NULL for any);
---             :since, :until (since <= ts < until)
+-- Parameters: :q (part of the folded text), :from_msisdn, :to_msisdn (NULL for any), :since <= ts <
+--             :until
 -- Rows: one: message_count
 -- Scan: reading all messages in sequence is faster than reading most of them by an index
 -- Differs: SQLite counts in chunks, because a long read keeps the WAL from being reset

@@ -1,6 +1,6 @@
 -- Counts the messages with a text: the index finds candidates, and each text is checked.
--- Parameters: :q (part of the folded text, 3 characters or more);
---             :from_msisdn, :to_msisdn (NULL for any); :since, :until (since <= ts < until)
+-- Parameters: :q (part of the folded text, 3 characters or more), :from_msisdn, :to_msisdn (NULL
+--             for any), :since <= ts < :until
 -- Rows: one: message_count
 -- Index: texts_by_trigram; the primary key of messages
 -- Differs: SQLite counts in chunks, because a long read keeps the WAL from being reset

@@ -1,5 +1,5 @@
 -- Counts the messages of one recipient in a range, or with a text.
--- Parameters: :to_msisdn; :since, :until (since <= ts < until); :q (part of the folded text, or '')
+-- Parameters: :to_msisdn, :since <= ts < :until, :q (part of the folded text, or '')
 -- Rows: one: message_count
 -- Index: messages_by_to
 -- Differs: SQLite has no count_by_pair, and takes the other number here

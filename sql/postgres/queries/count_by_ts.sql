@@ -1,5 +1,5 @@
 -- Counts the messages in a range, or with a text.
--- Parameters: :since, :until (since <= ts < until); :q (part of the folded text, or '')
+-- Parameters: :since <= ts < :until, :q (part of the folded text, or '')
 -- Rows: one: message_count
 -- Index: messages_by_ts
 SELECT count(*) AS message_count

@@ -1,5 +1,4 @@
 -- Counts the messages that the counts lack, and those that the index of texts lacks.
--- Parameters: none
 -- Rows: one: pending_counts, pending_texts
 SELECT
     (SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) FROM pending_counts) AS pending_counts,

@@ -1,6 +1,4 @@
 -- Creates the list of the migrations that this database has had.
--- Parameters: none
--- Rows: none
 CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,

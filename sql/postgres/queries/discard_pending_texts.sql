@@ -1,6 +1,5 @@
 -- Deletes all pending texts of a database that has no index of texts. The transaction must hold the
 -- lock of lock_totals, as search.sql does: what is stored while the index is made stays pending.
--- Parameters: none
 -- Rows: one: has_texts (whether search.sql has run here; nothing is deleted then), message_count,
 --       batch_count (0 when none was pending)
 WITH discarded AS (

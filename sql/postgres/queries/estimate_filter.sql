@@ -1,5 +1,5 @@
 -- Counts the messages of a filter without its text, up to a limit.
--- Parameters: :from_msisdn, :to_msisdn (NULL for any); :since, :until (since <= ts < until); :limit
+-- Parameters: :from_msisdn, :to_msisdn (NULL for any), :since <= ts < :until, :limit
 -- Rows: one: message_count
 -- Index: messages_by_ts, or that of a number
 SELECT count(*) AS message_count

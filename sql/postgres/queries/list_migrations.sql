@@ -1,5 +1,4 @@
 -- Lists the migrations that this database has had, in order.
--- Parameters: none
 -- Rows: number, name, digest (SHA-256 of the file, hexadecimal)
 SELECT number, name, digest
 FROM migrations

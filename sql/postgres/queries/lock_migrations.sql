@@ -1,5 +1,4 @@
 -- Waits until no other instance migrates this database, and locks it until the transaction ends.
--- Parameters: none
 -- Rows: one: number
 -- Index: the primary key of migrations
 SELECT number

@@ -1,6 +1,5 @@
 -- Locks the counts until the transaction ends. Its holder may add to the counts, discard pending
 -- texts or make the index of texts.
--- Parameters: none
 -- Rows: one, or none when another transaction has the lock: id
 -- Index: the primary key of totals
 SELECT id

@@ -1,7 +1,7 @@
 -- Reads a page of the messages of one sender to one recipient. An index alone finds them, and only
 -- the messages of the page are read.
--- Parameters: :from_msisdn, :to_msisdn; :after_ts, :after_message_id (the page begins after this
---             position); :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
+-- Parameters: :from_msisdn, :to_msisdn, :after_ts, :after_message_id (the page begins after this
+--             place), ts < :until, :q (part of the folded text, or ''), :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index: messages_by_from, or that of recipients: the planner knows which number has fewer
 --        messages; the primary key of messages for the page

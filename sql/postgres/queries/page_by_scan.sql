@@ -1,7 +1,6 @@
 -- Reads a page of the messages with a text that few have, when no index serves the text.
--- Parameters: :q (part of the folded text); :from_msisdn, :to_msisdn (NULL for any);
---             :after_ts, :after_message_id (the page begins after this position);
---             :until (ts < until); :limit, :offset
+-- Parameters: :q (part of the folded text), :from_msisdn, :to_msisdn (NULL for any), :after_ts,
+--             :after_message_id (the page begins after this place), ts < :until, :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Scan: reading all messages in sequence is faster than reading most of them by an index
 WITH found AS MATERIALIZED (

@@ -1,9 +1,9 @@
 -- Reads a page of the messages with a text, and counts them: the index finds candidates, each text
 -- is checked, and all are sorted. It gives up when there are more than :candidates_max candidates.
--- Parameters: :q (part of the folded text, 3 characters or more); :candidates_max (up to
---             :few_messages); :few_messages (always the same number: a smaller limit may change the
---             plan); :from_msisdn, :to_msisdn (NULL for any); :since, :until (since <= ts < until);
---             :after_ts, :after_message_id (the page begins after this position); :limit, :offset
+-- Parameters: :q (part of the folded text, 3 characters or more), :candidates_max (up to
+--             :few_messages), :few_messages (always the same: a smaller limit may change the
+--             plan), :from_msisdn, :to_msisdn (NULL for any), :since <= ts < :until, :after_ts,
+--             :after_message_id (the page begins after this place), :limit, :offset
 -- Rows: message_count (NULL when it gave up), message_id, from_msisdn, to_msisdn, ts, text; ordered
 --       by (ts, message_id); for an empty page one row whose message_id is NULL
 -- Index: texts_by_trigram; the primary key of messages

@@ -1,6 +1,6 @@
 -- Reads a page of one recipient's messages.
--- Parameters: :to_msisdn; :after_ts, :after_message_id (the page begins after this position);
---             :until (ts < until); :q (part of the folded text, or ''); :limit, :offset
+-- Parameters: :to_msisdn, :after_ts, :after_message_id (the page begins after this place), ts <
+--             :until, :q (part of the folded text, or ''), :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index: messages_by_to
 -- Differs: SQLite has no page_by_pair, and takes the other number here

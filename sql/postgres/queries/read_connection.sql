@@ -1,5 +1,4 @@
 -- Reads what the service must know of a connection.
--- Parameters: none
 -- Rows: one: synchronous_commit, fsync (NULL on a server without the setting), is_writable,
 --       backend_pid (behind a pooler not the process that accepted the connection)
 -- Differs: other settings make a commit durable

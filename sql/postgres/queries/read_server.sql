@@ -1,5 +1,4 @@
 -- Reads what the service must know of the server and the database.
--- Parameters: none
 -- Rows: one: version, encoding (of the database; NULL when the server does not say), has_trigrams
 --       (whether pg_trgm is available), has_texts (whether search.sql has run here)
 SELECT

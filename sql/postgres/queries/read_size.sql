@@ -1,4 +1,3 @@
 -- Reads the size of the database with its indexes.
--- Parameters: none
 -- Rows: one: database_bytes
 SELECT pg_database_size(current_database()) AS database_bytes;

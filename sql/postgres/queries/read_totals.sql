@@ -1,6 +1,5 @@
 -- Reads the totals of all messages and the ten senders with most of them: counts and pending
 -- batches.
--- Parameters: none
 -- Rows: message_count, sender_count, first_ts, last_ts (NULL without messages), from_msisdn,
 --       sent_count (NULL without messages); a row for each sender, by sent_count, most first
 -- Index: the primary keys of totals and senders; senders_by_message_count, in its order

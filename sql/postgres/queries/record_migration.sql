@@ -1,6 +1,5 @@
 -- Records a migration, in the transaction that ran it.
 -- Parameters: :number, :name, :digest
--- Rows: none
 -- Differs: the time is the server's
 INSERT INTO migrations (number, name, digest, applied_at)
 VALUES (:number, :name, :digest, now());

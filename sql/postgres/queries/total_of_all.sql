@@ -1,5 +1,4 @@
 -- Reads how many messages there are: the kept count and the pending batches.
--- Parameters: none
 -- Rows: one: message_count
 -- Index: the primary key of totals
 SELECT

@@ -1,5 +1,4 @@
 -- Writes durably, for the readiness probe.
--- Parameters: none
 -- Rows: one: synchronous_commit, fsync (the settings that make the commit durable)
 -- Index: the primary key of probe
 -- Differs: the time is the server's, and here the settings can change while the service runs

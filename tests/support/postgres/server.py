@@ -175,7 +175,7 @@ class Server(Databases):
         return False
 
     def _signal_all(self, number: int) -> list[psutil.Process]:
-        """Send a signal to all processes. First the first one is stopped, so that it forks no more."""
+        """Send a signal to all processes. The first one stops before, so that it forks no more."""
         first = psutil.Process(self.pid)
         first.send_signal(signal.SIGSTOP)
         family = [first, *first.children(recursive=True)]
