@@ -1,4 +1,4 @@
-"""Builds the application: the one file that knows all the others."""
+"""Builds the application from all the other parts."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -35,7 +35,7 @@ PATHS = (
 
 
 class ExactRoute(Route):
-    """A route whose path is a constant, and nothing else: no newline behind it, as `$` allows."""
+    """A route with a constant path. Starlette's own match also allows a newline after it."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["path"] != self.path:
@@ -45,7 +45,7 @@ class ExactRoute(Route):
 
 
 class Application:
-    """The service as an ASGI application; its lifespan opens, drains and closes the store."""
+    """The service as an ASGI application. Its lifespan opens, drains and closes the store."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
@@ -61,7 +61,7 @@ class Application:
         self._serve = RequestObserver(router, log, self.metrics)
         self._opening: asyncio.Task[None] | None = None
         self.start_error: StartError | None = None
-        """Why the lifespan did not start."""
+        """Why the start failed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -70,7 +70,7 @@ class Application:
             await self._serve(scope, receive, send)
 
     def give_up_start(self) -> None:
-        """Open the store no further: the lifespan does not start, and there is no `start_error`."""
+        """Stop opening the store. The start then fails without a `start_error`."""
         if self._opening is not None:
             self._opening.cancel()
 

@@ -1,4 +1,4 @@
-"""The one place that sees every request: its id, its clock, its errors, its line, its metrics."""
+"""The one place that sees every request: request id, clock, errors, log line, metrics."""
 
 import asyncio
 import itertools
@@ -23,9 +23,9 @@ _sane_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
 class RequestObserver:
-    """Gives each request an id and an answer, and tells its story once: a log line and metrics.
+    """Gives each request an id and an answer, and writes its log line and metrics.
 
-    `scope["log_line"]` is the line: a route adds to it what it learns.
+    `scope["log_line"]` is the line, to which routes add fields.
     """
 
     def __init__(self, app: ASGIApp, log: Log, metrics: Metrics) -> None:
@@ -53,7 +53,7 @@ class RequestObserver:
                 message["headers"] = [*message["headers"], id_header]
             await send(message)
 
-        # As Starlette itself does: its router then raises 404 and 405, for us to answer.
+        # With an app in the scope, Starlette's router raises 404 and 405 instead of answering.
         scope["app"] = self
         try:
             if REFUSAL in scope:
@@ -62,8 +62,8 @@ class RequestObserver:
         except (Exception, asyncio.CancelledError) as error:
             await _answer_error(error, line, send_with_id)
         finally:
-            # The frames that a raised error remembers hold the scope: leave the garbage collector
-            # no cycle, it seldom runs.
+            # A raised error refers to its frames, and they to the scope. Break that cycle, because
+            # the garbage collector seldom runs.
             scope.pop(REFUSAL, None)
             seconds = time.perf_counter() - started
             self._metrics.observe_request(scope["method"], scope["path"], line.status, seconds)
@@ -74,7 +74,7 @@ class RequestObserver:
 
 
 def _request_id_of(headers: Headers) -> bytes:
-    """The caller's own request id, where it sent a sane one, or else one that no other has."""
+    """The caller's request id if it is sane, else a fresh one."""
     for name, value in headers:
         if name == REQUEST_ID_HEADER:
             if _sane_request_id(value):
@@ -84,7 +84,7 @@ def _request_id_of(headers: Headers) -> bytes:
 
 
 def fresh_request_id() -> bytes:
-    """A request id that no other request has, of this process or another."""
+    """A request id that is unique in all processes."""
     return b"%s-%x" % (_process_id, next(_request_numbers))
 
 
@@ -94,17 +94,17 @@ async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> 
         return
     status, detail, headers = _refusal(error, line)
     if line.status:
-        # The head is out: all that is left is to cut the connection, which raising does. The line
-        # and the metrics tell how it ended, not how it began.
+        # The head has been sent, so raise, which cuts the connection. The line and the metrics
+        # show how the request ended.
         line.status = status
         raise error
     await send_json(send, status, encode_refusal(detail), headers)
 
 
 def _refusal(error: BaseException, line: RequestLine) -> tuple[int, str, Headers]:
-    """The status, detail and headers to answer; the line gets what is not for the client."""
+    """The status, detail and headers of the answer. The line gets what the client must not see."""
     if isinstance(error, asyncio.CancelledError):
-        # The server's deadline for a graceful stop: the client is told to come again.
+        # The server cancels requests at the deadline of a graceful stop.
         error = Unavailable("the service is stopping")
     if isinstance(error, QueryTimeout):
         error = TooSlow()

@@ -1,4 +1,4 @@
-"""What watches the service: the two probes, and what Prometheus scrapes."""
+"""`/health/live`, `/health/ready` and `/metrics`."""
 
 import asyncio
 import time
@@ -16,11 +16,10 @@ CHECK_SECONDS = 1.0
 """How long the answer of one check holds: a check writes to the disk, and anyone may ask."""
 
 OPENMETRICS = "application/openmetrics-text"
-CONTENT_TYPES = (exposition.CONTENT_TYPE_PLAIN_0_0_4, openmetrics.CONTENT_TYPE_LATEST)
 
 
 class Live:
-    """The process answers. Nothing else is looked at: a restart mends no database."""
+    """The process answers. The database is not checked, because a restart does not repair it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, 200, OK)
@@ -61,7 +60,7 @@ class Ready:
 
 
 class Exposition:
-    """The metrics, as Prometheus text or OpenMetrics, by the request's Accept header."""
+    """The metrics as Prometheus text or OpenMetrics, as the Accept header asks."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._registry = metrics.registry
@@ -71,17 +70,17 @@ class Exposition:
             value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"
         )
         render, content_type = _choose_format(accept)
-        # In a thread: with many series it takes milliseconds, and webhooks must not wait.
+        # In a thread, because it takes milliseconds and webhooks must not wait.
         body = await asyncio.to_thread(render, self._registry)
         await send_body(send, 200, body, [(b"content-type", content_type.encode())])
 
 
 def _choose_format(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """OpenMetrics for whoever lists it, as every Prometheus does; else the text of old.
+    """OpenMetrics if the header lists it, as Prometheus does, else the plain text format.
 
-    The library's own choice raises on a version or an escaping that it can't read.
+    The library's own function raises on a version or an escaping that it does not know.
     """
     listed = [media_range.partition(";")[0].strip().lower() for media_range in accept.split(",")]
     if OPENMETRICS in listed:
-        return openmetrics.generate_latest, CONTENT_TYPES[1]
-    return exposition.generate_latest, CONTENT_TYPES[0]
+        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
+    return exposition.generate_latest, exposition.CONTENT_TYPE_PLAIN_0_0_4

@@ -1,4 +1,4 @@
-"""The probes and the metrics."""
+"""The probes, and the two formats of `/metrics`."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
