@@ -15,6 +15,7 @@ import pytest
 
 from service.api.docs import FOLDER, accepts_gzip, escape_script
 from tests.api.test_errors import ALLOWED
+from tests.support.openapi import DOCUMENT, resolve
 from tests.support.processes import serving
 from tests.support.service import Json, Service
 from tests.support.wires import served
@@ -156,6 +157,24 @@ async def test_the_page_is_cut_to_pieces_for_whoever_is_slow(service: Service) -
     assert max(sizes) <= 65_536
 
 
+def shown(tmp_path: Path, fragment: str = "") -> str:
+    """The page as Chromium makes it, which finds no other host."""
+    browser = browser_or_skip()
+    with serving(tmp_path) as process:
+        done = subprocess.run(
+            [
+                *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+                *("--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"),
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                *("--virtual-time-budget=10000", "--dump-dom", process.url + "/docs" + fragment),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return done.stdout
+
+
 def browser_or_skip() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
@@ -164,20 +183,17 @@ def browser_or_skip() -> str:
 
 
 def test_a_browser_shows_every_operation_without_another_host(tmp_path: Path) -> None:
-    browser = browser_or_skip()
-    with serving(tmp_path) as process:
-        done = subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"),
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                *("--virtual-time-budget=10000", "--dump-dom", process.url + "/docs"),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    shown = re.findall(r'opblock-summary-method">(\w+)<.*?data-path="([^"]+)"', done.stdout)
+    pattern = r'opblock-summary-method">(\w+)<.*?data-path="([^"]+)"'
+    found = re.findall(pattern, shown(tmp_path))
     visible = {(name, path) for path, names in ALLOWED.items() for name in names - {"HEAD"}}
-    assert set(shown) == visible
-    assert len(shown) == len(visible)
+    assert set(found) == visible
+    assert len(found) == len(visible)
+
+
+@pytest.mark.parametrize(("path", "method"), [("/webhook", "post"), ("/messages", "get")])
+def test_a_browser_shows_the_parameters(tmp_path: Path, path: str, method: str) -> None:
+    """Swagger UI finds no parameter that a path refers to instead of its operation."""
+    operation = resolve(DOCUMENT["paths"][path][method])
+    page = shown(tmp_path, f"#/{operation['tags'][0]}/{operation['operationId']}")
+    found = re.findall(r'data-param-name="([^"]*)" data-param-in="([^"]*)"', page)
+    assert found == [(each["name"], each["in"]) for each in operation["parameters"]]

@@ -68,7 +68,8 @@ def test_it_asks_for_a_token_where_the_service_does() -> None:
     [("/messages", messages.PARAMETERS), ("/messages/export", export.PARAMETERS)],
 )
 def test_it_has_the_parameters_that_are_parsed(path: str, names: tuple[str, ...]) -> None:
-    assert tuple(query_parameters(path)) == names
+    for method in ("get", "head"):
+        assert tuple(query_parameters(path, method)) == names
 
 
 def test_its_bounds_are_those_of_the_code() -> None:

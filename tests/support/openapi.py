@@ -29,13 +29,12 @@ def operations() -> Iterator[tuple[str, str, Json]]:
     """Each operation with its path and its method."""
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
-            if method != "parameters":
-                yield path, method.upper(), resolve(operation)
+            yield path, method.upper(), resolve(operation)
 
 
-def query_parameters(path: str) -> dict[str, Json]:
-    """The schemas of a path's query parameters, in their order."""
-    parameters = resolve(DOCUMENT["paths"][path]["parameters"])
+def query_parameters(path: str, method: str = "get") -> dict[str, Json]:
+    """The schemas of an operation's query parameters, in their order."""
+    parameters = resolve(DOCUMENT["paths"][path][method]["parameters"])
     return {found["name"]: found["schema"] for found in parameters if found["in"] == "query"}
 
 
