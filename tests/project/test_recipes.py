@@ -14,7 +14,8 @@ PYTHON = """#!/bin/sh
 echo "$*" >>calls
 case "$*" in
     "-m venv --clear .venv") rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-    *"${BROKEN:-nothing}"*) exit 1 ;;
+    *"${FAILS:-nothing}"*) exit 1 ;;
+    *"${STOPS:-nothing}"*) kill -INT $PPID; exit 1 ;;
 esac
 """
 
@@ -32,18 +33,16 @@ class Checkout:
         (folder / "python").write_text(PYTHON)
         (folder / "python").chmod(0o755)
 
-    def run(self, *words: str, broken: str = "", succeeds: bool = True) -> list[str]:
+    def run(self, recipe: str, code: int = 0, **variables: str) -> list[str]:
         """Run `just` and return what it made: venv, --editable (the project), names of lock files.
 
-        A command that contains `broken` fails.
+        A command with the words FAILS fails, and one with the words STOPS is interrupted.
         """
         calls = self.folder / "calls"
         calls.write_text("")
-        environment = os.environ | {"PYTHON": str(self.folder / "python")}
-        if broken:
-            environment["BROKEN"] = broken
-        done = subprocess.run(["just", *words], cwd=self.folder, env=environment, check=False)
-        assert (done.returncode == 0) == succeeds
+        environment = os.environ | {"PYTHON": str(self.folder / "python")} | variables
+        done = subprocess.run(["just", recipe], cwd=self.folder, env=environment, check=False)
+        assert done.returncode == code
         return [made[made.lastindex or 0] for made in INSTALLATIONS.finditer(calls.read_text())]
 
 
@@ -80,12 +79,19 @@ def test_a_change_is_installed(checkout: Checkout) -> None:
     assert checkout.run("migrate") == ["--editable"]
 
 
-@pytest.mark.parametrize("broken", ["--editable", "requirements/service.txt"])
-def test_what_was_interrupted_is_made_again(checkout: Checkout, broken: str) -> None:
-    checkout.run("migrate", broken=broken, succeeds=False)
+def test_after_an_interruption_the_environment_is_made_again(checkout: Checkout) -> None:
+    checkout.run("migrate", STOPS="--editable", code=130)
     assert checkout.run("migrate") == SERVES
-    checkout.run("send", broken="requirements/send.txt", succeeds=False)
+    checkout.run("send", STOPS="requirements/send.txt", code=130)
     assert checkout.run("migrate") == SERVES
+
+
+def test_a_failed_installation_is_repeated_and_spoils_nothing(checkout: Checkout) -> None:
+    """Such as one without a network."""
+    checkout.run("migrate")
+    checkout.run("test", FAILS="requirements/test.txt", code=1)
+    assert checkout.run("migrate") == []
+    assert checkout.run("test") == ["test", "servers"]
 
 
 def test_a_folder_that_was_moved_gets_a_new_environment(checkout: Checkout) -> None:
@@ -101,6 +107,6 @@ def test_a_python_that_was_removed_is_replaced(checkout: Checkout) -> None:
 
 
 def test_a_machine_without_the_servers_can_test(checkout: Checkout) -> None:
-    made = checkout.run("test", broken="requirements/servers.txt")
+    made = checkout.run("test", FAILS="requirements/servers.txt")
     assert made == ["venv", "--editable", "send", "test", "servers"]
     assert checkout.run("test") == []
