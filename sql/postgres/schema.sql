@@ -1,6 +1,5 @@
--- What the migrations and, where the server has pg_trgm, search.sql add up to, as PostgreSQL spells
--- it. `just sql` writes this file, and the service never reads it: to change the database, add a
--- file to migrations/.
+-- The sum of the migrations and of search.sql, as PostgreSQL spells it. `just sql` writes this
+-- file, and the service never reads it. To change the database, add a file to migrations/.
 
 CREATE TABLE migrations (
     number INTEGER NOT NULL,

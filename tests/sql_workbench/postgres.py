@@ -1,9 +1,8 @@
-"""The workbench's view of PostgreSQL, through the driver and the rewriting that the service uses.
+"""The workbench's view of PostgreSQL, through the service's driver and numbering of parameters.
 
-It asks PostgreSQL 17 with pg_trgm, the one server of the tests that has all. What PostgreSQL does
-on an empty table says little, so that the plans are those of some thousands of messages, with the
-planner's settings as they come: the messages are the same each time, and so are the statistics,
-which ANALYZE takes of all of so few. Of the settings one is not as it comes: see COSTS.
+It uses PostgreSQL 17 with pg_trgm. Plans for empty tables say little, so it stores some thousands
+of messages, the same ones each time. ANALYZE reads all of so few, so the statistics are the same,
+too. The planner has its default settings, except for COSTS.
 """
 
 import asyncio
@@ -27,8 +26,8 @@ from tests.support.postgres.suite import empty_database
 
 MAJOR_VERSION = 17
 
-# A page from anywhere costs little more than the next one, as on a solid-state disk: otherwise it
-# would be cheaper to read all of so few messages than a hundred of them by their ids.
+# A random page costs little more than the next one, as on a solid-state disk. With the default, the
+# planner would read all of so few messages rather than a hundred by their ids.
 COSTS = "SET random_page_cost = 1.1"
 MESSAGES = 20_000
 BATCH_MESSAGES = 100
@@ -51,13 +50,13 @@ SAMPLES: dict[str, Any] = {
     "name": "",
     "digest": "",
 }
-"""The value of each parameter that is not an array; of an array, the one without an element."""
+"""The value of each parameter that is not an array. An array gets no element."""
 
 FILTERS = {
     "from_msisdn": ("_by_from", "_by_pair", "_of_sender"),
     "to_msisdn": ("_by_to", "_by_pair", "_of_recipient"),
 }
-"""The queries that can't do without these."""
+"""The queries that need these parameters. All others get NULL."""
 
 ALWAYS = {
     "since": datetime(1, 1, 1, tzinfo=UTC),
@@ -66,9 +65,8 @@ ALWAYS = {
 }
 
 SCHEMA_HEADER = """\
--- What the migrations and, where the server has pg_trgm, search.sql add up to, as PostgreSQL spells
--- it. `just sql` writes this file, and the service never reads it: to change the database, add a
--- file to migrations/.
+-- The sum of the migrations and of search.sql, as PostgreSQL spells it. `just sql` writes this
+-- file, and the service never reads it. To change the database, add a file to migrations/.
 """
 EXTENSIONS = "SELECT oid, extname FROM pg_extension WHERE extname <> 'plpgsql'"
 TABLES = """
@@ -144,7 +142,7 @@ async def _describe(url: str, folder: Path) -> Described:
 
 
 def read_definitions(folder: Path) -> dict[str, str]:
-    """The files that make a database what it is, in their order."""
+    """The files that make a database, in their order."""
     return (
         {"create_migrations.sql": (folder / "queries" / "create_migrations.sql").read_text("utf-8")}
         | {migration.name: migration.sql for migration in load_migrations(folder / "migrations")}
@@ -153,7 +151,7 @@ def read_definitions(folder: Path) -> dict[str, str]:
 
 
 async def migrate(connection: Any, folder: Path) -> None:
-    """Run all that the service would run on a new database; raises DatabaseError."""
+    """Run everything that the service runs on a new database; raises DatabaseError."""
     for name, text in read_definitions(folder).items():
         try:
             await connection.execute(text)
@@ -162,7 +160,7 @@ async def migrate(connection: Any, folder: Path) -> None:
 
 
 async def fill(connection: Any, queries: dict[str, str]) -> None:
-    """Store messages, most of them of one sender, and have the planner look at them."""
+    """Store messages, most of them of one sender, and gather statistics."""
     chance = random.Random(1)
     for begin in range(0, MESSAGES, BATCH_MESSAGES):
         if begin == MESSAGES - BATCH_MESSAGES:
@@ -207,7 +205,7 @@ async def ask(connection: Any, name: str, text: str) -> Query | Broken:
 
 
 def sample(query: str, parameter: str) -> Any:
-    """What a query is given: no filter that it can do without, so that its own index serves."""
+    """The value of a parameter. A query gets no filter that it does not need."""
     if parameter in FILTERS and not query.endswith(FILTERS[parameter]):
         return None
     if parameter == "q" and query.endswith("_by_pair"):
@@ -217,7 +215,7 @@ def sample(query: str, parameter: str) -> Any:
 
 
 async def explain(connection: Any, sql: str, values: list[Any]) -> str:
-    """The plan that these values get; empty for what has none, as CREATE TABLE."""
+    """The plan for these values; empty for a statement without one, as CREATE TABLE."""
     try:
         async with connection.transaction():
             rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}", *values)
@@ -251,7 +249,7 @@ def write_comment(kind: str, name: str, comment: str | None) -> Iterator[str]:
 
 
 def write_rows(table: str, rows: list[Any]) -> Iterator[str]:
-    """The rows of a table as INSERT statements; NULL is left out."""
+    """The rows of a table as INSERT statements, without their NULLs."""
     for row in rows:
         values = {name: value for name, value in row.items() if value is not None}
         written = ", ".join(repr(value) for value in values.values())
