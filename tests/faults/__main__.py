@@ -1,91 +1,80 @@
-"""`just faults`: take the power away, again and again, and look for what was promised."""
+"""`just faults`: simulate power losses and disk errors, and look for what was acknowledged."""
 
 import argparse
-import platform
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from service.store.sqlite.pool import describe_driver
-from tests.faults.postgres.command import main as crash_postgres
-from tests.faults.results import FOLDER, Run, load_run, publish, render, save, sum_up
+from tests.faults.postgres.crashes import Crashes, crash
+from tests.faults.report import (
+    ACKNOWLEDGED,
+    CRASHES,
+    FOLDER,
+    LOST,
+    POSTGRES,
+    SQLITE,
+    TWICE,
+    FaultRun,
+    publish,
+    render,
+)
 from tests.faults.scenarios import Studio
 from tests.faults.shim import Call, NoShim, build
-from tests.faults.suite import SEEDS_A_RECORDING, Result, run
-from tests.faults.sweep import FAULTS, sweep, sweep_starts
-from tests.measure.machine import describe_commit, describe_machine
+from tests.faults.suite import Result, run
+from tests.faults.sweep import FAULTS, Found, sweep, sweep_starts
+from tests.measure.findings import Finding, exactly, told
 from tests.measure.watch import Watch
+from tests.support.postgres.install import find_install
+from tests.support.postgres.server import Server
 
 SEEDS = 1_000
 DEPTH = 40
 """So many calls of each kind fail, one after the other."""
 
 START_CALLS = (Call.OPEN, Call.WRITE, Call.SYNC, Call.TRUNCATE, Call.UNLINK)
-
-KEPT = FOLDER / "run.json"
 BAD = FOLDER / "bad"
 
 
-class Arguments(NamedTuple):
-    """What was asked for."""
-
-    seeds: int
-    seed: int | None
-    goes_on: bool
-    publishes: bool
-
-
 def main() -> int:
-    """Run what the arguments say; 0 when nothing was lost, twice, or otherwise wrong."""
-    if sys.argv[1:2] == ["postgres"]:
-        return crash_postgres(sys.argv[2:])
-    arguments = _arguments()
+    """Run what the arguments say; 0 if nothing was lost, stored twice, or otherwise wrong."""
+    options = _options()
+    found = FaultRun.begin("just faults", findings=[])
     try:
         with _scratch() as folder, Watch() as watch:
-            library = build(folder)
-            if arguments.seed is not None:
-                results = list(run(library, folder, [arguments.seed], BAD))
-                print(*results, sep="\n")
-                return _code(results)
-            kept = _begin(arguments.goes_on)
-            _run(kept, library, folder, arguments.seeds, watch)
+            if options.database == "postgres":
+                found.findings = _crash_postgres(folder, options, watch)
+            elif options.seed is not None:
+                (result,) = run(build(folder), folder, [options.seed], BAD)
+                print(result)
+                return int(not result.is_good)
+            else:
+                found.findings = _lose_power(build(folder), folder, options.seeds, watch)
     except NoShim as error:
         print(f"just faults can't run here: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("just faults --continue goes on with the rest.", file=sys.stderr)
-        return 130
-    totals = sum_up(kept)
-    print(render(totals), end="")
-    if arguments.publishes:
-        publish(totals)
-    return _code(kept.results) or int(bool(totals.bad_beside))
+    found.end()
+    print(render(found), end="")
+    if options.publish:
+        publish(found, POSTGRES if options.database == "postgres" else SQLITE)
+    return int(not found.is_good)
 
 
-def _arguments() -> Arguments:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="just faults",
         description=__doc__,
-        epilog="What a bad seed has left stays in data/faults/bad/SEED, as the service found it."
-        " `just faults postgres` kills PostgreSQL instead (--help).",
-    )
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many; {SEEDS} if not given")
-    parser.add_argument("--seed", type=int, help="this one alone, and no totals")
-    parser.add_argument(
-        "--continue", action="store_true", dest="goes_on", help="after a run that was interrupted"
+        epilog="The files of a bad seed stay in data/faults/bad/SEED, as the service found them.",
     )
     parser.add_argument(
-        "--publish",
-        action="store_true",
-        dest="publishes",
-        help="write the totals into docs/ and README.md",
+        "database", nargs="?", choices=("postgres",), help="kill PostgreSQL under load instead"
     )
-    return Arguments(**vars(parser.parse_args()))
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many; {SEEDS} by default")
+    parser.add_argument("--seed", type=int, help="this one alone, without totals")
+    parser.add_argument("--crashes", type=int, default=20, help="of PostgreSQL; 20 by default")
+    parser.add_argument("--publish", action="store_true", help="write the totals into docs/")
+    return parser.parse_args()
 
 
 @contextmanager
@@ -95,52 +84,69 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _begin(goes_on: bool) -> Run:
-    if goes_on and KEPT.exists():
-        kept = load_run(KEPT)
-        if kept.commit != describe_commit():
-            raise SystemExit(f"What was kept is of commit {kept.commit}: begin anew.")
-        kept.parts += 1
-        return kept
-    return Run(
-        began_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        machine=describe_machine(),
-        versions={"python": platform.python_version(), "database": describe_driver()},
-        commit=describe_commit(),
-    )
-
-
-def _run(kept: Run, library: Path, folder: Path, seeds: int, watch: Watch) -> None:
-    """Do what of `seeds` has not been done, and keep it as it comes."""
-    began, before = time.monotonic(), kept.seconds
-
-    def keep() -> None:
-        kept.seconds = before + time.monotonic() - began
-        save(kept, KEPT)
-
-    if kept.sweep is None:
-        watch.say(f"calls that fail: {len(FAULTS)} kinds, {DEPTH} of each, and all of a start")
-        place = folder / "sweep"
-        place.mkdir()
-        running = sweep(Studio(library, place, 0), FAULTS, DEPTH)
-        kept.sweep = running + sweep_starts(library, folder / "starts", START_CALLS)
-        watch.say("\n".join(kept.sweep.complaints[:20]) or "nothing is wrong")
-        keep()
-    done = {result.seed for result in kept.results}
-    due = [seed for seed in range(seeds) if seed not in done]
-    found = watch.track("losses of power", run(library, folder, due, BAD), len(due))
-    for number, result in enumerate(found, start=1):
-        kept.results.append(result)
+def _lose_power(library: Path, folder: Path, seeds: int, watch: Watch) -> list[Finding]:
+    watch.say(f"calls that fail: {len(FAULTS)} kinds, {DEPTH} of each, and all of a start")
+    place = folder / "sweep"
+    place.mkdir()
+    swept = sweep(Studio(library, place, 0), FAULTS, DEPTH)
+    swept += sweep_starts(library, folder / "starts", START_CALLS)
+    for complaint in swept.complaints[:20]:
+        watch.say(complaint)
+    results = []
+    found = run(library, folder, range(seeds), BAD)
+    for result in watch.track("power losses", found, seeds):
+        results.append(result)
         if not result.is_good:
             watch.say(str(result))
-        if number % SEEDS_A_RECORDING == 0:
-            keep()
-    kept.results.sort(key=lambda result: result.seed)
-    keep()
+    return sum_up(results, swept)
 
 
-def _code(results: Sequence[Result]) -> int:
-    return int(not all(result.is_good for result in results))
+def sum_up(results: Sequence[Result], swept: Found) -> list[Finding]:
+    """The findings of all seeds, and of the calls that failed."""
+    bad = sum(not result.is_good for result in results)
+    return [
+        told("seeds", len(results)),
+        told(CRASHES, sum(result.crashes for result in results)),
+        told(ACKNOWLEDGED, sum(result.acknowledged for result in results)),
+        exactly(LOST, sum(len(result.lost) for result in results), 0),
+        exactly(TWICE, sum(len(result.twice) for result in results), 0),
+        exactly("seeds with anything wrong", bad, 0),
+        told("calls made to fail", swept.faults),
+        told("webhooks meanwhile answered 200", swept.accepted),
+        told("webhooks meanwhile answered 503", swept.refused),
+        exactly("of the 200s lost, or stored twice", swept.lost + swept.twice, 0),
+        exactly("anything else wrong meanwhile", len(swept.complaints), 0),
+    ]
+
+
+def _crash_postgres(folder: Path, options: argparse.Namespace, watch: Watch) -> list[Finding]:
+    install = find_install(trigrams=True)
+    if install is None:
+        raise SystemExit("no package has PostgreSQL with pg_trgm for this platform")
+    with (
+        Server(None, install) as server,
+        watch.part("crashes of PostgreSQL", options.crashes) as begin,
+    ):
+        seed = options.seed or 0
+        found = crash(server, folder, options.crashes, seed, lambda: begin(""))
+    for complaint in [*found.complaints, *found.lost, *found.twice]:
+        watch.say(complaint)
+    return sum_up_crashes(found, install.version)
+
+
+def sum_up_crashes(found: Crashes, version: str) -> list[Finding]:
+    """The findings of all crashes of PostgreSQL."""
+    return [
+        told(f"crashes of PostgreSQL {version}", found.crashes),
+        told("messages acknowledged", found.acknowledged),
+        exactly(LOST, len(found.lost), 0),
+        exactly(TWICE, len(found.twice), 0),
+        exactly("anything else wrong", len(found.complaints), 0),
+        told("webhooks: 503 with Retry-After", found.refused),
+        exactly("webhooks: any other answer but 200, or none", found.unanswered, 0),
+        told("longest wait for an answer", found.slowest_seconds, "s"),
+        told("longest from a restarted server to the next 200", found.back_seconds, "s"),
+    ]
 
 
 if __name__ == "__main__":

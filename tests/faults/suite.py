@@ -1,4 +1,4 @@
-"""Seeds: each is one loss of power, in one recording, and one verdict."""
+"""Seeds: each is one power loss in a recording, and one verdict."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from tests.faults.scenarios import SCENARIOS, Recording, Studio, import_file
 SEEDS_A_RECORDING = 5
 
 AT_A_TIME = 2
-"""Seeds: while one process starts, the answers of another are looked at."""
+"""Seeds: while one process starts, the answers of another are checked."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class Result(msgspec.Struct, frozen=True):
     seed: int
     scenario: str
     crashes: int
-    """2 where the recording itself began with what another crash had left."""
+    """2 if the recording itself began after another crash."""
     crash: str
     acknowledged: int
     lost: list[str]
@@ -53,9 +53,9 @@ def seeds_of(scenario: int, count: int) -> range:
 
 
 def run(library: Path, folder: Path, seeds: Iterable[int], bad: Path) -> Iterator[Result]:
-    """The results of seeds in rising order, as they come.
+    """The results of seeds, which are in rising order, as they come.
 
-    What a bad one has left stays, as the service found it, in `bad`/SEED.
+    The files of a bad seed stay in `bad`/SEED, as the service found them.
     """
     for number, together in groupby(seeds, lambda seed: seed // SEEDS_A_RECORDING):
         place = folder / f"recording-{number}"
@@ -82,7 +82,7 @@ def _judge(recording: Recording, place: Path, seed: int) -> Result:
     promise = recording.promise(crash.time)
     database = disk / recording.database
     if recording.import_file is not None and seed % 2:
-        # Who finds an import interrupted runs it again; then all of it must be there.
+        # An interrupted import is run again; then all of it must be there.
         import_file(recording.import_file, {"DATABASE_URL": f"sqlite:///{database}"})
         acknowledged = dict.fromkeys([*promise.acknowledged, *recording.imported])
         promise = promise._replace(acknowledged=list(acknowledged))

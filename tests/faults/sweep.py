@@ -44,7 +44,7 @@ FAULTS = [
     *(Fault(Call.WRITE, error) for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)),
     Fault(Call.WRITE, SHORT),
     *(Fault(Call.SYNC, error) for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)),
-    # A file is opened when a connection is, and that is after another one has failed.
+    # A file is opened for a new connection, after another one has failed.
     *(
         Fault(Call.SYNC | Call.OPEN, error, times=3)
         for error in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR, errno.EMFILE)
@@ -78,8 +78,8 @@ class Found(msgspec.Struct):
 def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
     """Let the first, the second, … the `depth`-th call of each fault fail in one running service.
 
-    What it refuses is sent again when the fault has gone. At the end the power goes, and takes all
-    that nothing made sure.
+    What it refuses is sent again after the fault. At the end a power loss takes all that was not
+    synced.
     """
     found = Found()
     sent = studio.messages("sweep", len(faults) * depth * MESSAGES)
@@ -103,9 +103,9 @@ def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
 
 
 def sweep_starts(library: Path, folder: Path, calls: Sequence[Call]) -> Found:
-    """Let the first, the second, … call of a start fail, as long as it has as many.
+    """Let the first, the second, … call of a start fail, until a start has no more calls.
 
-    It must end and say why in one line, or keep what it acknowledges.
+    Each start must end and say why in one line, or keep what it acknowledges.
     """
     found = Found()
     for call in calls:
@@ -121,7 +121,7 @@ def sweep_starts(library: Path, folder: Path, calls: Sequence[Call]) -> Found:
 
 
 def _start(found: Found, studio: Studio, fault: Fault, skip: int) -> int:
-    """Start in a new folder; gives how many calls have failed."""
+    """Start in a new folder; gives the number of calls that failed."""
     database = Path("new/app.db")
     sent = studio.messages("start", MESSAGES)
     with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
@@ -146,7 +146,7 @@ def _start(found: Found, studio: Studio, fault: Fault, skip: int) -> int:
 
 
 def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list[Sent]:
-    """Gives what was refused."""
+    """Gives the messages that were refused."""
     lines = [due[number::CONNECTIONS] for number in range(CONNECTIONS)]
     refused = []
     for exchange in deliver(process.port, lines):
@@ -161,7 +161,7 @@ def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list
 
 
 def _deliver_until_stored(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> None:
-    """What a fault has left needs nobody to mend it."""
+    """The service recovers from a fault by itself."""
 
     def is_stored() -> bool:
         nonlocal due
@@ -174,7 +174,7 @@ def _deliver_until_stored(found: Found, process: ServiceProcess, due: Sequence[S
 def _judge(found: Found, studio: Studio, operations: list[Operation], sent: Sequence[Sent]) -> None:
     found.complaints += [f"{each} left too soon" for each in unproven(operations, DATABASE)]
     if trusted_after_failure(operations, DATABASE):
-        found.complaints.append("a sync was trusted behind one that had failed")
+        found.complaints.append("a sync was trusted after one that had failed")
     verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
     found.lost += len(verdict.lost)
     found.twice += len(verdict.twice)

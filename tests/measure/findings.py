@@ -50,4 +50,4 @@ def findings_table(findings: Iterable[Finding]) -> str:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+    return value if isinstance(value, int) else float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""The power goes, and the service starts on what is left: 25 seeds (`just faults` runs more)."""
+"""The service starts after a power loss: 25 seeds (`just faults` runs more)."""
 
 from pathlib import Path
 
