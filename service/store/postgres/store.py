@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,9 @@ COMMIT_SECONDS_MAX = 5
 
 PROBE_SECONDS_MAX = 0.8
 """The deadline of the readiness probe, which answers within a second."""
+
+PROOF_SECONDS = 5.0
+"""A batch that was stored so recently proves that the database stores, however slowly."""
 
 MIGRATION_SECONDS_MAX = 3_600
 
@@ -81,6 +85,8 @@ class PostgresStore:
         self._indexer = Indexer(background, self._queries)
         self._pools = (self._writers, self._readers, self._searchers, self._prober, background)
         self._database = Database("postgresql", has_texts=False, trouble=None)
+        self._stored_at = float("-inf")
+        """When the last batch was stored, unless one has failed since."""
 
     async def open(self) -> None:
         """Migrate, and prove that the database reads and writes.
@@ -91,7 +97,7 @@ class PostgresStore:
             await pool.open()
         try:
             self._database = await self._writers.run(MIGRATION_SECONDS_MAX, self._migrator.migrate)
-            await self._prober.run(COMMIT_SECONDS_MAX, self._write_probe)
+            await self._prober.run(COMMIT_SECONDS_MAX, self._probe)
         except (StoreError, DatabaseError) as error:
             await self.close()
             raise DatabaseError(f"DATABASE_URL: can't use {self._server.name}: {error}") from error
@@ -110,12 +116,17 @@ class PostgresStore:
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
+        stored_at = float("-inf")
         try:
-            return await self._writers.run(
+            outcomes = await self._writers.run(
                 COMMIT_SECONDS_MAX, lambda connection: self._insert(connection, messages)
             )
+            stored_at = time.monotonic()
+            return outcomes
         except QueryTimeout as error:
             raise DatabaseSilent(str(error)) from error
+        finally:
+            self._stored_at = stored_at
 
     async def index_all(self) -> None:
         """See `store.interface.Store.index_all`."""
@@ -164,7 +175,7 @@ class PostgresStore:
 
     async def check(self) -> None:
         """See `store.interface.Store.check`. No read delays it: it has a connection of its own."""
-        await self._prober.run(PROBE_SECONDS_MAX, self._write_probe)
+        await self._prober.run(PROBE_SECONDS_MAX, self._probe)
         if self._indexer.trouble is not None:
             raise StoreError(f"the counts are not kept up to date: {self._indexer.trouble}")
 
@@ -181,8 +192,11 @@ class PostgresStore:
     def _reads(self, connection: Connection, chosen: Filter) -> Reads:
         return Reads(connection, self._queries, chosen, self._indexer.has_texts)
 
-    async def _write_probe(self, connection: Connection) -> None:
-        (settings,) = await connection.fetch(self._queries.write_probe)
+    async def _probe(self, connection: Connection) -> None:
+        """Write durably; only read if a batch was just stored."""
+        is_proven = time.monotonic() - self._stored_at < PROOF_SECONDS
+        query = self._queries.read_connection if is_proven else self._queries.write_probe
+        (settings,) = await connection.fetch(query)
         self._server.require_durability(settings)
 
     async def _insert(self, connection: Connection, messages: Sequence[Message]) -> list[Outcome]:

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.postgres.store import COMMIT_SECONDS_MAX, READERS
+from service.store.postgres.store import COMMIT_SECONDS_MAX, PROOF_SECONDS, READERS
 from service.store.queries import sql_folder
 from tests.faults.postgres.load import Load
-from tests.faults.postgres.watching import Watch
+from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch
 from tests.support.postgres.databases import connected
 from tests.support.postgres.server import Server
 from tests.support.processes import ServiceProcess
@@ -102,6 +102,21 @@ def test_slow_reads_do_not_make_the_probe_red(
             time.sleep(PROBE_SECONDS)  # an answer holds for so long
         assert not reads.done()
         assert {status for status, _ in reads.result().values()} == {503}
+
+
+def test_a_probe_whose_write_hangs_is_green_as_long_as_batches_are_stored(
+    durable_server: Server, database: str, process: ServiceProcess
+) -> None:
+    """A slow disk delays the probe's write and batches alike; here the write waits for a lock."""
+    watch = Watch(process)
+    with locked(durable_server, database, "probe", "EXCLUSIVE"):
+        with Load([process.port], 4, "proof") as load:
+            load.wait_for(4)
+            for _ in range(3):
+                assert watch.ask(READY)[READY][0] == 200
+                time.sleep(PROBE_SECONDS)
+        assert watch.wait_for(READY, 503) < PROOF_SECONDS + 2 * PROBE_SECONDS
+    assert watch.wait_for(READY, 200) < BACK_SECONDS_MAX
 
 
 def test_a_batch_that_waits_for_a_lock_is_given_up_in_time(
