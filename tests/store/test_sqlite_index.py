@@ -182,22 +182,6 @@ async def test_a_long_search_is_of_one_moment_and_leaves_the_wal_alone(
         assert all(frames == moved_frames for _, frames, moved_frames in moved)
 
 
-async def test_a_message_that_others_deleted_shortens_no_page(database: SqliteDatabase) -> None:
-    """The index still has it. Half of the messages are unindexed."""
-    async with opened(database) as store:
-        await store.insert(SENT[:50])
-        await store.index_all()
-        await store.insert(SENT[50:])
-        query(database.path, "DELETE FROM messages WHERE seq % 3 = 0 OR seq % 50 < 10")
-        left = [each for seq, each in enumerate(SENT, 1) if seq % 3 and seq % 50 >= 10]
-        model = Model.of(row(each) for each in left)
-        for chosen in FILTERS:
-            for offset in (0, 3):
-                assert await store.page(chosen, None, offset, 5) == model.page(
-                    chosen, None, offset, 5
-                )
-
-
 async def test_a_read_that_fails_leaves_its_connection_as_it_was(database: SqliteDatabase) -> None:
     async with opened(database) as store:
         await store.insert(SENT)

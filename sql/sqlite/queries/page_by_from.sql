@@ -1,16 +1,29 @@
--- A page of one sender's messages, without those that others have deleted.
+-- A page of one sender's messages in order.
 -- Parameters: :from_msisdn, :to_msisdn (NULL for any),
 --             :after_ts, :after_message_id (the page begins after this place), ts < :until,
 --             :q (part of the text, folded; '' for any), :limit, :offset
 -- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
 -- Index: the primary key of messages_by_from, in its order
-SELECT one.message_id, one.from_msisdn, one.to_msisdn, one.ts, messages.text
-FROM all_by_from AS one
+WITH page AS (
+    SELECT ts, message_id, seq
+    FROM all_by_from AS one
+    WHERE from_msisdn = :from_msisdn
+        AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
+        AND (ts, message_id) > (:after_ts, :after_message_id)
+        AND ts < :until
+        AND (
+            :q = ''
+            OR EXISTS (
+                SELECT 1 FROM messages
+                WHERE messages.seq = one.seq
+                    AND instr(ifnull(text_folded, text), :q) > 0
+            )
+        )
+    ORDER BY ts, message_id
+    LIMIT :limit OFFSET :offset
+)
+SELECT
+    messages.message_id, messages.from_msisdn, messages.to_msisdn, messages.ts, messages.text
+FROM page
 CROSS JOIN messages USING (seq) -- CROSS: in this order, whatever the planner knows
-WHERE one.from_msisdn = :from_msisdn
-    AND (:to_msisdn IS NULL OR one.to_msisdn = :to_msisdn)
-    AND (one.ts, one.message_id) > (:after_ts, :after_message_id)
-    AND one.ts < :until
-    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
-ORDER BY one.ts, one.message_id
-LIMIT :limit OFFSET :offset;
+ORDER BY page.ts, page.message_id;
