@@ -1,4 +1,4 @@
-"""SQL lies in files, and sql/README.md says what is true of them."""
+"""All SQL is in files, and sql/README.md is right about them."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ _clause = re.compile(
 
 
 def sql_strings(source: str) -> list[str]:
-    """The strings of a Python file that are SQL, or begin so, or hold a clause of it."""
+    """The strings of a Python file that are SQL, begin as SQL, or contain a clause of it."""
     tree = ast.parse(source)
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     strings = [
@@ -42,7 +42,7 @@ def sql_strings(source: str) -> list[str]:
 
 
 def is_statement(text: str) -> bool:
-    """Whether SQLite takes it for a statement, or for the beginning of one."""
+    """Whether SQLite parses it as a statement, or as the beginning of one."""
     if " " not in text.strip() or text.startswith("--"):  # one word, or a command-line option
         return False
     with closing(sqlite3.connect(":memory:")) as database:
@@ -131,7 +131,7 @@ def test_the_readme_names_what_is_there() -> None:
 
 @pytest.fixture
 def shell() -> str:
-    """The `sqlite3` shell, where there is one that is new enough."""
+    """The `sqlite3` shell; skips the test if there is none that is new enough."""
     command = shutil.which("sqlite3")
     if command is None:
         pytest.skip("there is no sqlite3 shell")
@@ -180,7 +180,7 @@ def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def psql() -> Iterator[Callable[[str], str]]:
-    """Types into `psql`, on a database that is migrated, and gives what it writes."""
+    """Runs text in `psql` on a migrated database, and returns the output."""
     install = find_install(trigrams=True)
     if install is None:
         pytest.skip("there is no psql")

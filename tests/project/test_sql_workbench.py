@@ -20,7 +20,7 @@ QUERIES = Path("sql/sqlite/queries")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the workbench reads and writes, for a test to spoil."""
+    """A copy of the files that the workbench reads and writes, for a test to spoil."""
     shutil.copytree(ROOT / "sql", tmp_path / "sql")
     (tmp_path / PLANS.parent).mkdir(parents=True)
     shutil.copy(ROOT / PLANS, tmp_path / PLANS)

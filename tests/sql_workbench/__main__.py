@@ -1,4 +1,4 @@
-"""Checks every SQL file on a real database, and writes what is kept of them: `just sql`.
+"""Checks every SQL file on a real database, and writes schemas and plans: `just sql`.
 
     just sql            report on each query, and rewrite schema.sql and the kept plans
     just sql --check    change no file; exit code 1 where one is out of date
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
 
 
 def work(dialects: Sequence[Dialect], root: Path, is_check: bool) -> int:
-    """Do it for these dialects of the checkout at `root`, and compare them.
+    """Check, report and write these dialects of the checkout at `root`, and compare them.
 
-    One that can't be had here is left out: that is no fault, and it is said.
+    A database that can't run here is left out, with a message; that is no fault.
     """
     code, described = 0, []
     for dialect in dialects:
@@ -65,7 +65,7 @@ def work(dialects: Sequence[Dialect], root: Path, is_check: bool) -> int:
 
 
 def compare(described: list[Described]) -> Iterator[str]:
-    """What the dialects' common queries take and give differently, a sentence each."""
+    """Each difference between the dialects' common queries, a sentence each."""
     if len(described) < 2:
         return
     ones, others = ({query.name: query for query in one.queries} for one in described)
@@ -76,7 +76,7 @@ def compare(described: list[Described]) -> Iterator[str]:
 
 
 def report(dialect: Dialect, described: Described, root: Path, is_check: bool) -> int:
-    """Report on one dialect, and write what is kept of it below `root`."""
+    """Report on one dialect, and write its schema and plans below `root`."""
     print(*[show(query) for query in described.queries], sep="\n")
     faults = list(describe_faults(described))
     if faults:
@@ -88,7 +88,7 @@ def report(dialect: Dialect, described: Described, root: Path, is_check: bool) -
 
 
 def show(query: Query) -> str:
-    """What a person wants to see of one query."""
+    """The parameters, columns and plan of one query, to be read by people."""
     parts = {
         "parameters": " ".join(f":{name}" for name in query.parameters) or "none",
         "columns": ", ".join(query.columns) or "none",
@@ -101,7 +101,7 @@ def show(query: Query) -> str:
 
 
 def describe_faults(described: Described) -> Iterator[str]:
-    """What is wrong with the queries, a sentence each."""
+    """Each fault of the queries, a sentence each."""
     for broken in described.broken:
         yield f"{broken.name}.sql: {broken.reason}."
     for query in described.queries:
@@ -110,7 +110,7 @@ def describe_faults(described: Described) -> Iterator[str]:
 
 
 def snapshots(dialect: str, described: Described) -> dict[Path, str]:
-    """What is kept of a dialect, by file."""
+    """The texts of the kept files of a dialect."""
     plans = [
         f"{query.name}\n{textwrap.indent(query.plan or NO_PLAN, '    ')}\n"
         for query in described.queries
@@ -123,7 +123,7 @@ def snapshots(dialect: str, described: Described) -> dict[Path, str]:
 
 
 def _keep(root: Path, file: Path, text: str, is_check: bool) -> bool:
-    """Write `text`, unless this is a check; gives whether the file held it already."""
+    """Write `text`, unless this is a check. Returns whether the file had this text before."""
     target = root / file
     before = target.read_text("utf-8") if target.exists() else ""
     if before == text:

@@ -1,11 +1,11 @@
-"""What the workbench wants to know of a dialect's SQL, whatever the database."""
+"""What the workbench asks every dialect."""
 
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
 class Unavailable(Exception):
-    """There is no such database here; the text says why."""
+    """This database can't run here; the text says why."""
 
 
 class Query(NamedTuple):
@@ -17,7 +17,7 @@ class Query(NamedTuple):
     """Without the colon, in the order of their first use."""
     columns: list[str]
     plan: str
-    """The database's plan as a tree of lines; empty where no table is read."""
+    """The database's plan as a tree of lines; empty if the query reads no table."""
 
 
 class Broken(NamedTuple):
@@ -33,7 +33,7 @@ class Described(NamedTuple):
     schema: str
     """The text of `schema.sql`."""
     indexes: frozenset[str]
-    """Those with names of our own."""
+    """The names of the indexes that the SQL files create."""
     answers: list[Query | Broken]
 
     @property
@@ -46,7 +46,7 @@ class Described(NamedTuple):
 
 
 class Dialect(Protocol):
-    """One database; the next one goes beside it, into `DIALECTS` of `__main__`."""
+    """One database. `DIALECTS` in `__main__` lists them."""
 
     name: str
     """The folder under `sql/`."""
@@ -55,9 +55,9 @@ class Dialect(Protocol):
     def version(self) -> str: ...
 
     def describe(self, folder: Path) -> Described:
-        """Build a database by the migrations, and ask it about every query.
+        """Build a database with the migrations, and ask it about every query.
 
-        Raises Unavailable where there is none here; DatabaseError, or the driver's own error,
-        where the database can't be built.
+        Raises Unavailable if it can't run here; DatabaseError, or the driver's own error, if the
+        database can't be built.
         """
         ...

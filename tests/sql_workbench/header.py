@@ -1,4 +1,4 @@
-"""The comment that a query file opens with, read and compared with what the query does.
+"""Reads the comment at the top of a query file, and compares it with the query.
 
     -- What it does, in a sentence.
     -- Parameters: :name, :other (what they are)
@@ -40,7 +40,7 @@ def find_faults(query: Query, indexes: frozenset[str]) -> Iterator[str]:
 
 
 def find_differences(one: Query, other: Query) -> Iterator[str]:
-    """What two dialects' queries of one name take or give differently, where no header says why."""
+    """Each difference between two dialects' queries of one name that no header explains."""
     same = (sorted(one.parameters), one.columns) == (sorted(other.parameters), other.columns)
     is_explained = any("Differs" in read_sections(query.text) for query in (one, other))
     if is_explained and same:

@@ -49,12 +49,12 @@ class Sqlite:
 
 
 def connect(folder: Path) -> Any:
-    """A connection to a new database, in the service's way."""
+    """A connection to a new database, opened as the service opens one."""
     return driver.connect(folder / "workbench.db", isolation_level=None)
 
 
 def migrate(database: Any, folder: Path) -> None:
-    """Run all that the service would run on a new database; raises DatabaseError."""
+    """Run every statement that the service runs on a new database; raises DatabaseError."""
     for name, text in read_definitions(folder).items():
         try:
             for statement in split_statements(text):
@@ -69,7 +69,7 @@ def migrate(database: Any, folder: Path) -> None:
 
 
 def attach_index(database: Any, folder: Path) -> None:
-    """Make an index file beside the database, and put it where the queries look for it."""
+    """Make an index file beside the database, and attach it."""
     path = f"{database.execute('PRAGMA database_list').fetchone()[2]}-index"
     with closing(driver.connect(path, isolation_level=None)) as index:
         for file in ("index_connection.sql", "index.sql"):
@@ -79,7 +79,7 @@ def attach_index(database: Any, folder: Path) -> None:
 
 
 def read_definitions(folder: Path) -> dict[str, str]:
-    """The files that make a database what it is, in their order."""
+    """The SQL that creates the tables, by file, in order."""
     return {
         "connection.sql": (folder / "connection.sql").read_text("utf-8"),
         "create_migrations.sql": load_queries(folder / "queries", SqliteQueries).create_migrations,
@@ -104,7 +104,7 @@ def ask(database: Any, name: str, text: str) -> Query | Broken:
 
 
 class Recorder(dict[str, Any]):
-    """Gives every parameter a value that changes nothing, and knows afterwards which there were."""
+    """Gives every parameter a neutral value, and records the names of the parameters."""
 
     def __missing__(self, name: str) -> Any:
         self[name] = SAMPLES.get(name, 0)
@@ -122,7 +122,7 @@ def draw_plan(rows: list[tuple[int, int, int, str]]) -> str:
 
 
 def write_schema(database: Any, comments: dict[str, str]) -> str:
-    """Every definition as the migrations wrote it, by table, and the rows they put there."""
+    """Every definition of the migrations, by table, and the rows that they insert."""
     definitions = list_schema(database)
     groups = [SCHEMA_HEADER]
     for table in [name for kind, name, _, _ in definitions if kind == "table"]:
@@ -170,7 +170,7 @@ def write_rows(database: Any, table: str) -> Iterator[str]:
 
 
 def read_comments(folder: Path) -> dict[str, str]:
-    """By definition, as SQLite keeps it: the comment that stands right above it in its file."""
+    """By definition, as SQLite stores it: the comment directly above it in its file."""
     comments = {}
     for text in read_definitions(folder).values():
         for statement in split_statements(text):

@@ -1,4 +1,4 @@
-"""Where the suite's stores live: an empty database of each kind, and ways to spoil it."""
+"""The databases of the store's tests: an empty one of each kind, and ways to spoil it."""
 
 import shutil
 import sqlite3
@@ -36,24 +36,24 @@ class Database(Protocol):
     """One empty database. The next kind goes beside SqliteDatabase, into `DATABASES`."""
 
     def opened(self) -> AbstractAsyncContextManager[Store]:
-        """A store that is open inside the `async with`; one after the other, or side by side."""
+        """A store that is open inside the `async with`. Several may be open at once."""
         ...
 
     def refusing(self, message_id: str) -> AbstractContextManager[None]:
-        """Inside the `with`, the database raises an error when it is given this message."""
+        """Inside the `with`, the database raises an error if this message is inserted."""
         ...
 
     def ignoring(self, message_id: str) -> AbstractContextManager[None]:
-        """Inside the `with`, the database drops this message and says nothing."""
+        """Inside the `with`, the database ignores this message without an error."""
         ...
 
     def locked(self) -> AbstractContextManager[None]:
-        """Inside the `with`, somebody else keeps everybody from writing."""
+        """Inside the `with`, another connection holds the write lock."""
         ...
 
 
 class Indexing(Enum):
-    """How far a store's index, or its counts, are when its messages are read."""
+    """How much is indexed, or counted, when messages are read."""
 
     ALONE = "as far as it gets"
     NEVER = "no message is indexed"
@@ -62,7 +62,7 @@ class Indexing(Enum):
 
 
 def steer(store: SqliteStore | PostgresStore, indexing: Indexing) -> None:
-    """Have a store, not open yet, index just as far as a test wants it."""
+    """Make a store that is not open yet index as much as a test needs."""
     if indexing is Indexing.ALONE:
         return
     insert = store.insert
@@ -80,7 +80,7 @@ def steer(store: SqliteStore | PostgresStore, indexing: Indexing) -> None:
 
 
 class SqliteDatabase:
-    """A file, and the service's own SQL but for the time that it waits for a lock."""
+    """A file, and the service's own SQL with a shorter busy_timeout."""
 
     indexing = Indexing.ALONE
     few_messages = FEW_MESSAGES
@@ -127,7 +127,7 @@ class SqliteDatabase:
         (self.sql / file).write_text(text.replace(old, new), "utf-8")
 
     def connect(self) -> Any:
-        """A connection behind the store's back.
+        """A connection of its own.
 
         The store's own driver: two SQLite libraries in one process do not see each other's locks.
         """
@@ -157,14 +157,14 @@ class SqliteIndexed(SqliteDatabase):
 
 
 class SqliteCommonTexts(SqliteIndexed):
-    """Every text is taken for one that many messages have, and for costly to look for."""
+    """Every text counts as a common one, and every scan as an expensive one."""
 
     few_messages = 0
     reads_in_a_row = 1
 
 
 class PostgresDatabase:
-    """A database of a server, and the service's own SQL."""
+    """A database on a server, and the service's own SQL."""
 
     indexing = Indexing.ALONE
     few_messages = FEW_MESSAGES
@@ -231,7 +231,7 @@ class PostgresMixed(PostgresDatabase):
 
 
 class PostgresCommonTexts(PostgresDatabase):
-    """All is in the index; every text is taken for one that many have, and for costly to find."""
+    """All is indexed. Every text counts as a common one, and every scan as an expensive one."""
 
     indexing = Indexing.AFTER
     few_messages = 0
@@ -252,7 +252,7 @@ DATABASES: dict[str, type[SqliteDatabase] | type[PostgresDatabase]] = {
 }
 
 one_of_each_kind = pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
-"""For tests to which it is the same how far an index is."""
+"""For tests that do not depend on how much is indexed."""
 
 needs_the_wheel = pytest.mark.skipif(
     driver is sqlite3, reason="the kept plans are those of the SQLite that pysqlite3 brings"

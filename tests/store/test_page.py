@@ -1,4 +1,4 @@
-"""What every store shows of its messages: in order, filtered, page by page, counted."""
+"""Every store gives its messages in order, filtered, page by page, and counted."""
 
 import itertools
 import random
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 ANNA, BEN, CARA = "+4917012345", "+33612345678", "+12"
 
-# Few values, so that all of them meet: 2 senders, 3 recipients, 4 instants, 3 texts.
+# Every combination of few values: 2 senders, 3 recipients, 4 instants, 3 texts.
 SENT = [
     message(f"{number:03}", from_msisdn=sender, to_msisdn=recipient, ts=NOON + step, text=text)
     for number, (sender, recipient, step, text) in enumerate(
@@ -50,7 +50,7 @@ FILTERS = {
 
 @pytest.fixture
 async def filled(store: Store) -> Store:
-    """A store that holds SENT, given in two batches and in another order than it comes out."""
+    """A store with SENT, inserted in two batches and in a random order."""
     mixed = random.Random(1).sample(SENT, len(SENT))
     for batch in (mixed[:12], mixed[12:]):
         await store.insert(batch)
@@ -67,7 +67,7 @@ async def test_a_filter_chooses_and_counts_what_the_model_does(
 
 
 async def test_every_filter_chooses_what_the_model_does(filled: Store) -> None:
-    """Each parameter with each other one: which of them leads to the messages is the store's."""
+    """Every combination of parameters: the store chooses the access path."""
     parameters = itertools.product(
         (None, ANNA),
         (None, CARA),
@@ -250,15 +250,15 @@ async def test_a_part_of_a_text_is_found_whatever_its_case(
     model = Model.of(row(each) for each in sent)
     for name, (text, q) in (FOUND | NOT_FOUND).items():
         with subtests.test(name):
-            for chosen in search_from_all_sides(fold(q)):
+            for chosen in search_by_every_access_path(fold(q)):
                 rows, total = await store.page_and_count(chosen, None, 0, 1_000)
                 assert rows == model.matching(chosen)
                 assert total == len(rows)
                 assert (text in {each.text for each in rows}) == (name in FOUND)
 
 
-def search_from_all_sides(q_folded: str) -> list[Filter]:
-    """Filters that all messages fit, so that only the text decides; each may take another plan."""
+def search_by_every_access_path(q_folded: str) -> list[Filter]:
+    """Filters that match every message but for the text. Each may take another access path."""
     one = message("")
     numbers = itertools.product((None, one.from_msisdn), (None, one.to_msisdn))
     return [

@@ -34,7 +34,7 @@ def described() -> Described:
 def full_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    """Thousands of messages, most of them of one sender, and what the planner learnt of them."""
+    """Thousands of messages, most of them from one sender, and the planner's statistics."""
     with closing(connect(tmp_path_factory.mktemp("full"))) as database:
         migrate(database, SQL)
         batch = msgspec.json.encode(random_messages()).decode()
@@ -78,7 +78,7 @@ def described_postgres() -> Described:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def snapshot(request: pytest.FixtureRequest) -> dict[Path, str]:
-    """What `just sql` would write of a dialect."""
+    """The files that `just sql` would write for a dialect."""
     fixture = {"sqlite": "described", "postgres": "described_postgres"}[request.param]
     return snapshots(request.param, request.getfixturevalue(fixture))
 
@@ -156,7 +156,7 @@ def test_the_schema_file_builds_the_same_database(tmp_path: Path) -> None:
 
 
 def contents(database: Any) -> dict[str, Any]:
-    """What there is, and the rows of every table."""
+    """The schema, and the rows of every table."""
     schema = database.execute("SELECT name, tbl_name, type, sql FROM sqlite_schema").fetchall()
     tables = [name for name, _, kind, _ in schema if kind == "table"]
     return {"": sorted(schema, key=str)} | {

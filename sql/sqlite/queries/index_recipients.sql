@@ -1,5 +1,4 @@
 -- Adds the batch to the counts of the recipients.
--- Index: the primary key of recipients
 INSERT INTO recipients (to_msisdn, message_count)
 SELECT to_msisdn, count(*)
 FROM batch

@@ -1,5 +1,4 @@
 -- Adds the batch to the counts of the senders.
--- Index: the primary key of senders
 INSERT INTO senders (from_msisdn, message_count)
 SELECT from_msisdn, count(*)
 FROM batch

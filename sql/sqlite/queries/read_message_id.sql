@@ -1,7 +1,6 @@
 -- The id of one message.
 -- Parameters: :seq
 -- Rows: one, or none: message_id
--- Index: the primary key of messages
 SELECT message_id
 FROM messages
 WHERE seq = :seq;
