@@ -31,9 +31,9 @@ REFUSAL = "refusal"
 
 
 class Refusal(msgspec.Struct, gc=False, frozen=True):
-    """The body of every error, in JSON."""
+    """The body of every error, in JSON. `send` reads it too, also from other servers."""
 
-    detail: str
+    detail: str = ""
 
 
 class StartError(Exception):

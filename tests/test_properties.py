@@ -1,6 +1,6 @@
-"""What holds for any messages and any questions, found by trying many.
+"""Properties that hold for any messages and any queries.
 
-The service is compared with `tests.support.model`; its codecs with what Python's own library says.
+The service is compared with `tests.support.model`, and its codecs with Python's standard library.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
     groups = data.draw(deliveries(messages), label="deliveries")
     asked = data.draw(st.lists(questions(messages), min_size=1, max_size=4), label="questions")
     indexed = data.draw(st.integers(0, len(groups)), label="groups in the index at once")
-    # Which way to the messages is the shortest: among so few, every way has its turn.
+    # With so few messages these limits decide the access path: every path gets its turn.
     few = data.draw(st.sampled_from([0, 2, FEW_MESSAGES]), label="few messages")
     in_a_row = data.draw(st.sampled_from([1, READS_IN_A_ROW]), label="reads in a row")
     model = Model.of(each.row() for each in messages)
@@ -248,7 +248,7 @@ def test_a_signature_is_trusted_under_its_secret_and_no_other(
         assert signature.is_trusted([b"previous", secret], body, written.encode())
     assert not signature.is_trusted([], body, signed.encode())
     assert not signature.is_trusted([secret], body + b"x", signed.encode())
-    assume(secret.rstrip(b"\0") != other.rstrip(b"\0"))  # HMAC fills a short key up with zeros
+    assume(secret.rstrip(b"\0") != other.rstrip(b"\0"))  # HMAC pads a short key with zeros
     assert not signature.is_trusted([other], body, signed.encode())
 
 
@@ -258,7 +258,7 @@ def test_any_other_bytes_are_just_not_trusted(written: bytes) -> None:
 
 
 def refuses(function: Callable[..., object], *arguments: object) -> str:
-    """Why `function` refuses these arguments; empty where it does not. Raises all other errors."""
+    """Why `function` refuses these arguments; empty if it does not. Other errors are raised."""
     try:
         function(*arguments)
     except (InvalidMessage, InvalidParameter, ValueError) as error:
@@ -267,7 +267,7 @@ def refuses(function: Callable[..., object], *arguments: object) -> str:
 
 
 def with_service(kind: str, check: Callable[[Service], Awaitable[None]]) -> None:
-    """Run `check` with a service of its own, its lifespan included."""
+    """Run `check` with a new service, and its lifespan."""
 
     async def run() -> None:
         with tempfile.TemporaryDirectory() as name, empty_database(kind, Path(name)) as url:

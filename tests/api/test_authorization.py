@@ -1,4 +1,4 @@
-"""READ_TOKEN: who may read."""
+"""READ_TOKEN: only requests that carry it may read."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

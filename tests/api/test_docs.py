@@ -26,7 +26,7 @@ README = (FOLDER / "README.md").read_text("utf-8")
 
 
 class Page(HTMLParser):
-    """What an HTML page is made of: what stands in its elements, and what they refer to."""
+    """The content of a page's scripts and styles, and the addresses that it refers to."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ async def test_the_page_asks_nobody_else_for_anything(service: Service) -> None:
         part.strip().split(" ", 1)
         for part in response.headers["content-security-policy"].split(";")
     )
-    # With this policy a browser sends no request to another host, whatever a script asks for.
+    # Under this policy a browser refuses every request to another host.
     assert policy == {
         "default-src": "'none'",
         "script-src": " ".join(map(digest, page.content["script"])),
@@ -158,7 +158,7 @@ async def test_the_page_is_cut_to_pieces_for_whoever_is_slow(service: Service) -
 
 
 def shown(tmp_path: Path, fragment: str = "") -> str:
-    """The page as Chromium makes it, which finds no other host."""
+    """The page's elements, as Chromium renders them. It can reach no other host."""
     browser = browser_or_skip()
     with serving(tmp_path) as process:
         done = subprocess.run(
@@ -192,7 +192,7 @@ def test_a_browser_shows_every_operation_without_another_host(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("path", "method"), [("/webhook", "post"), ("/messages", "get")])
 def test_a_browser_shows_the_parameters(tmp_path: Path, path: str, method: str) -> None:
-    """Swagger UI finds no parameter that a path refers to instead of its operation."""
+    """Swagger UI cannot follow a reference in a path's parameters, only in an operation's."""
     operation = resolve(DOCUMENT["paths"][path][method])
     page = shown(tmp_path, f"#/{operation['tags'][0]}/{operation['operationId']}")
     found = re.findall(r'data-param-name="([^"]*)" data-param-in="([^"]*)"', page)

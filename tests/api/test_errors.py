@@ -1,4 +1,4 @@
-"""Every error has one shape, says what is wrong, and is the right one."""
+"""Every error has the right status and the one shape."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 
 def assert_error(response: httpx.Response, status: int) -> str:
-    """The one shape of an error; gives its detail."""
+    """Check the shape of an error, and return its detail."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     assert response.headers["content-length"] == str(len(response.content))

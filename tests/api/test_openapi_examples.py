@@ -68,7 +68,7 @@ def test_the_examples_of_exports_are_those_of_the_encoders() -> None:
 
 
 async def test_the_example_is_signed_for_the_secret_of_just_run(tmp_path: Path) -> None:
-    # As JSON.stringify(example, null, 2) writes it, and with it the page.
+    # The page sends what JSON.stringify(example, null, 2) writes.
     body = json.dumps(MESSAGE, indent=2).encode()
     (signature,) = (each for each in WEBHOOK["parameters"] if each["name"] == "X-Signature")
     async with running(tmp_path, WEBHOOK_SECRET="dev-secret") as service:
@@ -165,7 +165,7 @@ async def test_what_is_refused_before_it_has_a_route_is_told_for_each(
 
 
 async def test_head_is_get_without_the_body(tmp_path: Path) -> None:
-    """So that the file can leave its answers to GET's."""
+    """The file describes the answers of HEAD by those of GET."""
     async with running(tmp_path, READ_TOKEN=TOKEN) as service:
         for authorization in (f"Bearer {TOKEN}", "none"):
             headers = {"Authorization": authorization, "X-Request-ID": "1"}

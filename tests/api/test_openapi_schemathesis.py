@@ -15,7 +15,7 @@ from tests.support.service import ROOT, Json, message
 
 @pytest.mark.timeout(300)  # 10 s, and many times that on a machine that is busy
 def test_the_service_does_what_it_says(tmp_path: Path) -> None:
-    """schemathesis, with every check and in every phase, against a process."""
+    """Run schemathesis, with every check and every phase, against a process."""
     with serving(tmp_path, READ_TOKEN=TOKEN) as process:
         for number in range(120):
             minute = f"2025-01-15T10:{number % 60:02d}:00Z"
@@ -30,7 +30,7 @@ def test_the_service_does_what_it_says(tmp_path: Path) -> None:
     assert f"Tested: {operations}" in output
     lines = process.log_lines()
     assert not [line for line in lines if line["status"] >= 500]
-    # What it did not reach, it did not try.
+    # An operation that never answered 200 was not tried.
     answered = {(line["path"], line["method"]) for line in lines if line["status"] == 200}
     assert answered == {(path, name) for path, names in ALLOWED.items() for name in names}
     results = {line["result"] for line in lines if "result" in line}
@@ -38,8 +38,8 @@ def test_the_service_does_what_it_says(tmp_path: Path) -> None:
 
 
 def run_schemathesis(process: ServiceProcess, folder: Path) -> str:
-    """What it prints: the same requests at every run."""
-    # From a file: it does not try the operation that it has the document from.
+    """Run schemathesis with the same requests at every run, and return its output."""
+    # From a file: schemathesis does not try the operation that served the document.
     document = folder / "openapi.json"
     document.write_text(json.dumps(with_token(process.get("/openapi.json").json())))
     done = subprocess.run(
@@ -64,7 +64,7 @@ def run_schemathesis(process: ServiceProcess, folder: Path) -> str:
 
 
 def with_token(document: Json) -> Json:
-    """The document of a service that has a READ_TOKEN: there the token is not optional."""
+    """The document without the choice to send no token: this service has a READ_TOKEN."""
     for item in document["paths"].values():
         for operation in item.values():
             if "security" in operation:

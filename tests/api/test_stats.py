@@ -1,4 +1,4 @@
-"""GET /stats: the kept counts agree with what is there."""
+"""GET /stats: the counts agree with the stored messages."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`just fuzz`: each target for some time. atheris looks for inputs that reach other code."""
+"""`just fuzz`: fuzz each target for some time with atheris."""
 
 import argparse
 import importlib.util
@@ -10,11 +10,11 @@ from pathlib import Path
 from tests.fuzz.targets import TARGETS
 
 FOUND = Path(__file__).parent / "found"
-"""Where inputs are left for which a target failed; the tests try them all."""
+"""Inputs for which a target failed. The tests try all of them."""
 
 
 def main() -> None:
-    """Fuzz every target, or those that are named; exit with 1 where one of them fails."""
+    """Fuzz the named targets, or all. Exit with 1 if one of them fails."""
     parser = argparse.ArgumentParser(prog="just fuzz", description="Fuzz each target for a time.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=600, help="for each target (%(default)s)")
@@ -22,14 +22,14 @@ def main() -> None:
     if unknown := set(arguments.targets) - set(TARGETS):
         parser.error(f"there is no {', '.join(sorted(unknown))}, only {', '.join(TARGETS)}")
     if importlib.util.find_spec("atheris") is None:
-        parser.error("atheris is not installed; it has wheels for Linux on x86-64 alone")
+        parser.error("atheris is not installed; it has wheels only for Linux on x86-64")
     print("target       inputs       seconds  inputs/s")
     results = [fuzz(name, arguments.seconds) for name in arguments.targets or TARGETS]
     sys.exit(not all(results))
 
 
 def fuzz(name: str, seconds: int) -> bool:
-    """Fuzz one target in a process of its own, and print what it did; False where it failed."""
+    """Fuzz one target in its own process and print the result. Returns False if it failed."""
     command = ["-m", "tests.fuzz.one_target", name, str(seconds), str(FOUND)]
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, errors="replace", check=False

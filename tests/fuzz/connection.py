@@ -1,4 +1,4 @@
-"""A connection without a socket: what the protocol makes of the bytes that arrive on it."""
+"""A connection without a socket: the requests that the protocol reads from bytes."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from service.http.protocol import HttpProtocol
 
 
 class Request(NamedTuple):
-    """A request, as the application would be given it."""
+    """A request, as the application would get it."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What a connection brought, and whether more would be read."""
+    """The requests of a connection, and whether the protocol would read more."""
 
     requests: list[Request | int]
     """A number is the status with which the server refuses one."""
@@ -35,7 +35,7 @@ class Exchange(NamedTuple):
 
 
 class Recorder(HttpProtocol):
-    """Runs no application: the first request stays unanswered, and the others in the pipeline."""
+    """Runs no application: the first request stays unanswered, and the others wait."""
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -47,7 +47,7 @@ class Recorder(HttpProtocol):
 
 
 class SilentLoop:
-    """Never calls anybody: no time passes."""
+    """An event loop that never calls anything: no time passes."""
 
     def call_soon(self, *_: object) -> None:
         pass
@@ -56,11 +56,11 @@ class SilentLoop:
         return self
 
     def cancel(self) -> None:
-        """As the handle of a timer has it."""
+        """The loop is also the handle of its timers."""
 
 
 class SilentTransport(asyncio.Transport):
-    """Leads nowhere."""
+    """Sends nothing."""
 
     def is_closing(self) -> bool:
         return False
@@ -95,7 +95,7 @@ def _configuration() -> uvicorn.Config:
 def _record(cycle: RequestResponseCycle) -> Request | int:
     scope: dict[str, Any] = dict(cycle.scope)
     if REFUSAL in scope:
-        # How much is known of such a request depends on the pieces in which it came.
+        # What is known of such a request depends on how its bytes were split.
         status: int = scope[REFUSAL].status
         return status
     return Request(

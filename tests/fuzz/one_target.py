@@ -1,7 +1,6 @@
 """Fuzz one target until the time is over: `python -m tests.fuzz.one_target TARGET SECONDS FOLDER`.
 
-libFuzzer ends the process, with a code that is not 0 where the target failed, and then leaves the
-input in the folder.
+libFuzzer ends the process. If the target failed, the exit code is not 0 and FOLDER has the input.
 """
 
 import sys

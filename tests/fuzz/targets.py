@@ -1,7 +1,7 @@
-"""What is fuzzed: functions that take any bytes, and fail where a promise of the service is broken.
+"""The fuzz targets: functions that take any bytes, and fail if the service breaks a promise.
 
-Each holds what the service makes of the bytes against an answer found in another way, so that not
-only a crash is a failure.
+Each target compares the service's result with a result found in another way. So a wrong result is a
+failure, not only a crash.
 """
 
 import base64
@@ -38,18 +38,18 @@ NUMBER, INSTANT = r"\+[1-9][0-9]{1,14}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1
 
 
 class Target(NamedTuple):
-    """A function, and inputs from which to find others."""
+    """A function, and inputs to start from."""
 
     run: Callable[[bytes], None]
     seeds: list[bytes]
 
 
 class Undecided(Exception):
-    """JSON that two readers may take differently, and each be right (RFC 8259, 4, 6, 8 and 9)."""
+    """JSON that RFC 8259 (4, 6, 8 and 9) lets two readers read differently."""
 
 
 def fuzz_message(body: bytes) -> None:
-    """A body is read as Python's own JSON reader reads it, or refused by a known sentence."""
+    """A body is read as Python's json reads it, or refused with a known sentence."""
     read = read_or_refuse(body)
     if isinstance(read, InvalidMessage):
         assert str(read) in OTHER_REFUSALS or str(read).startswith(tuple(RULES))
@@ -74,7 +74,7 @@ def read_or_refuse(body: bytes) -> Message | InvalidMessage:
 
 
 def is_message(body: bytes) -> bool:
-    """Whether the README's rules are kept, told without the service's code; False in doubt."""
+    """Whether a body keeps the documented rules, without the service's code. False if in doubt."""
     try:
         content = json.loads(
             body.decode(), object_pairs_hook=once_each, parse_constant=doubt, parse_int=float
@@ -132,9 +132,9 @@ def show(read: Message) -> dict[str, Any]:
 
 
 def fuzz_signature(data: bytes) -> None:
-    """The header before the first newline signs the body behind it, or does not.
+    """The header before the first newline signs the body after it, or does not.
 
-    `x` stands for a digit of the true signature, so that near misses are found.
+    `x` stands for a digit of the true signature. So the fuzzer finds near misses.
     """
     written, _, body = data.partition(b"\n")
     true = [hmac.new(secret, body, hashlib.sha256).hexdigest().encode() for secret in SECRETS]
@@ -154,7 +154,7 @@ def fuzz_signature(data: bytes) -> None:
 
 
 def fuzz_query(query_string: bytes) -> None:
-    """A query is refused, or means the same when it is written anew."""
+    """A query is refused, or it means the same after it is written again."""
     for parse in (parse_query, export.parse_query):
         try:
             parsed = parse(query_string)
@@ -193,7 +193,7 @@ def shown(chosen: Filter) -> dict[str, str]:
 
 
 def fuzz_cursor(data: bytes) -> None:
-    """A cursor is refused, or names a place; also one that somebody forged."""
+    """A cursor is refused, or it names a position. This includes forged cursors."""
     chosen = Filter(q_folded="a")
     digest = hashlib.blake2b(msgspec.msgpack.encode(chosen), digest_size=8).digest()
     forged = b"\x93" + data + msgspec.msgpack.encode(digest)
@@ -208,7 +208,7 @@ def fuzz_cursor(data: bytes) -> None:
 
 
 def fuzz_connection(data: bytes) -> None:
-    """What a connection brings means the same in one piece, byte by byte, and in two halves."""
+    """Bytes mean the same in one piece, byte by byte, and in two halves."""
     whole = exchange([data])
     assert whole == exchange([bytes([byte]) for byte in data])
     half = len(data) // 2
@@ -217,7 +217,7 @@ def fuzz_connection(data: bytes) -> None:
 
 
 def check_exchange(exchanged: Exchange) -> None:
-    """That the application is given nothing whose end is in doubt, and nothing behind that."""
+    """The application gets no request whose end is in doubt, and none after it."""
     refusals = [request for request in exchanged.requests if isinstance(request, int)]
     assert exchanged.is_open == (not refusals)
     assert refusals in ([], [400], [431])

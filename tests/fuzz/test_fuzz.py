@@ -1,4 +1,4 @@
-"""The targets of `just fuzz` in short: their seeds, what they found once, and what is near it."""
+"""The targets of `just fuzz`, briefly: seeds, earlier finds, and inputs near the seeds."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from tests.support.service import ROOT
 
 @st.composite
 def near(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """A seed, or what is left of it behind some edits."""
+    """A seed after up to four edits."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(data)))

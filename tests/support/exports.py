@@ -1,4 +1,4 @@
-"""Messages to export, the export's two formats read back, and its pages counted."""
+"""Messages to export, parsers of both formats, and a counter of pages."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from tests.support.service import ROOT, WAIT_SECONDS, Json, Service, encode, mes
 
 PATH = "/messages/export"
 LARGE_MESSAGES = 6_000
-"""With long texts, more than all the buffers between here and a client that does not read."""
+"""With long texts they fill every buffer between the service and a client that does not read."""
 
 
 SOME = [
@@ -74,7 +74,7 @@ async def fill(url: str, contents: Iterable[Json]) -> None:
 
 
 async def listed(service: Service, query: Json) -> list[Json]:
-    """What a walk along GET /messages sees."""
+    """All matches, from a walk along GET /messages."""
     found: list[Json] = []
     cursor: Json = {}
     while True:
@@ -91,8 +91,7 @@ def parse_ndjson(text: str) -> list[Json]:
 
 
 def parse_csv(text: str) -> list[Json]:
-    """The rows by the names of the first line; a text that is not there and one that is empty look
-    the same to this parser."""
+    """The rows by the names in the first line. This parser reads a null as an empty text."""
     assert text.endswith("\r\n")
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
@@ -102,7 +101,7 @@ def without_null(contents: list[Json]) -> list[Json]:
 
 
 class Pages:
-    """Counts the pages that are read, and lets something happen at one of them."""
+    """Counts the pages that are read, and calls `at[n]` before page n."""
 
     def __init__(self, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -132,7 +131,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "service", "export"]
 
 
 class Done(NamedTuple):
-    """How a process ended."""
+    """The exit code and the outputs of a process."""
 
     code: int
     output: str

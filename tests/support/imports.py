@@ -1,4 +1,4 @@
-"""Files for `python -m service import`, the command itself, and what it stored."""
+"""Helpers for the tests of `python -m service import`."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "service", "import"]
 
 
 def messages(count: int, begin: int = 0) -> list[Json]:
-    """So many different messages, in the order of GET /messages."""
+    """`count` different messages, in the order of GET /messages."""
     return [
         message(message_id=f"m-{number:06}", ts=format_instant(number), text=f"Nummer {number} é")
         for number in range(begin, begin + count)
@@ -37,7 +37,7 @@ def ndjson(contents: Iterable[Json | bytes]) -> bytes:
 
 
 def written(path: Path, contents: Iterable[Json | bytes]) -> str:
-    """A file with these lines, compressed as its suffix says; gives its path."""
+    """Write a file, compressed as its suffix says, and return its path."""
     with path.open("wb") as raw:
         file = compression.writing(raw, path.name)
         file.write(ndjson(contents))
@@ -47,12 +47,12 @@ def written(path: Path, contents: Iterable[Json | bytes]) -> str:
 
 
 def stored(database: Path) -> list[Json]:
-    """All that the file holds, as GET /messages shows it."""
+    """All messages of a SQLite file, as GET /messages shows them."""
     return stored_in(f"sqlite:///{database}")
 
 
 def stored_in(url: str) -> list[Json]:
-    """All that the database holds, as GET /messages shows it."""
+    """All messages of a database, as GET /messages shows them."""
 
     async def read() -> list[Row]:
         store = store_of(url)
@@ -74,7 +74,7 @@ def stored_in(url: str) -> list[Json]:
 
 
 def counts(output: str) -> dict[str, int]:
-    """The summary's figures, by the first word behind each."""
+    """The figures of the summary, by the word after each."""
     found = re.findall(r"^  +([\d,]+)  (\w+)", output, re.MULTILINE)
     read = re.match(r"read ([\d,]+) lines in [\d.]+ s: [\d,]+ a second\n", output)
     assert read is not None, output
@@ -82,7 +82,7 @@ def counts(output: str) -> dict[str, int]:
 
 
 def imported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, int]]:
-    """The exit code and the counts of an import that has nothing to complain of."""
+    """The exit code and the counts of an import that writes no complaint."""
     code = main([*arguments])
     output = capsys.readouterr()
     assert output.err == ""
@@ -91,7 +91,7 @@ def imported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
 
 @contextmanager
 def started(*arguments: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a process, its standard input and outputs pipes."""
+    """The command as a process with pipes."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*COMMAND, *arguments], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=stderr
@@ -109,14 +109,14 @@ def given_to(process: subprocess.Popen[bytes], content: bytes) -> None:
 
 
 def is_begun(database: Path) -> bool:
-    """Whether something has been stored: the log of a new database is longer than its schema."""
+    """Whether messages are stored: the WAL is then longer than the schema alone."""
     log = database.with_name(database.name + "-wal")
     return log.exists() and log.stat().st_size > 1_000_000
 
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Nobody else can write inside."""
+    """Holds the write lock of the database."""
     with closing(driver.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -125,7 +125,7 @@ def locked(database: Path) -> Iterator[None]:
 
 @contextmanager
 def delivering(service: Any, senders: int) -> Iterator[list[tuple[str, int]]]:
-    """Webhooks, one after another from each sender; the list gets their ids and statuses."""
+    """Senders deliver webhooks one after another. The list gets their ids and statuses."""
     answers: list[tuple[str, int]] = []
     is_over = threading.Event()
 
@@ -148,7 +148,7 @@ def delivering(service: Any, senders: int) -> Iterator[list[tuple[str, int]]]:
 
 
 def read_all(terminal: FileIO) -> bytes:
-    """What was written to a terminal whose other side is closed; Linux ends it with an error."""
+    """The output on a terminal whose other side is closed. Linux ends the read with an error."""
     shown = b""
     try:
         while chunk := terminal.read(65_536):
@@ -159,7 +159,7 @@ def read_all(terminal: FileIO) -> bytes:
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """What was written to standard error, which must be one line and all there is."""
+    """Standard error, which must be one line, while standard output is empty."""
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1

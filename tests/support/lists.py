@@ -1,4 +1,4 @@
-"""GET /messages: a page, and a walk by cursor."""
+"""Helpers for the tests of GET /messages."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ def ids(content: Json) -> str:
 
 
 async def walk(service: Service, **parameters: Any) -> list[str]:
-    """All ids, page by page."""
+    """All ids, from a walk by cursor."""
     found: list[str] = []
     cursor: Json = {}
     while True:

@@ -1,4 +1,4 @@
-"""What the service must do, in the plainest Python: a list of rows in memory."""
+"""A model of the service: a list of rows in memory."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Model(NamedTuple):
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Model":
-        """Of several rows with one id, the first one stays."""
+        """If several rows have one id, the first one stays."""
         first: dict[str, Row] = {}
         for row in rows:
             first.setdefault(row.message_id, row)
@@ -29,8 +29,8 @@ class Model(NamedTuple):
     def page(
         self, chosen: Filter, after: Position | None = None, offset: int = 0, limit: int = 100
     ) -> list[Row]:
-        behind = [row for row in self.matching(chosen) if after is None or position(row) > after]
-        return behind[offset : offset + limit]
+        rest = [row for row in self.matching(chosen) if after is None or position(row) > after]
+        return rest[offset : offset + limit]
 
     def totals(self) -> Totals:
         counts = Counter(row.from_msisdn for row in self.rows)
@@ -72,7 +72,7 @@ def show_instant(ts: int) -> str:
 
 
 def show_stats(totals: Totals) -> Json:
-    """What GET /stats must answer."""
+    """The answer of GET /stats."""
     return {
         "total_messages": totals.messages,
         "senders_count": totals.senders,

@@ -1,4 +1,4 @@
-"""The OpenAPI document, as the tests read it: references filled in, examples listed."""
+"""Helpers for the tests of the OpenAPI document."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 
 
 def resolve(part: Any) -> Any:
-    """A part of the document with its references filled in."""
+    """A part of the document with its references resolved."""
     if isinstance(part, list):
         return [resolve(each) for each in part]
     if not isinstance(part, dict):
@@ -51,25 +51,25 @@ def examples_of(content: Json) -> list[Any]:
 
 
 def ecma(pattern: str) -> str:
-    r"""A pattern of Python's as ECMA-262 has it, which takes \A and \Z for the letters."""
+    r"""A Python pattern in the syntax of ECMA-262, which has ^ and $ for \A and \Z."""
     return pattern.replace(r"\A", "^").replace(r"\Z", "$")
 
 
 def success(path: str) -> Json:
-    """The content of GET's 200."""
+    """The content of the 200 of GET."""
     content: Json = resolve(DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"])
     return content
 
 
 def described_errors(path: str, method: str, status: int) -> tuple[list[Json], set[str]]:
-    """The examples of a refusal, and the headers that it always has."""
+    """The examples of a refusal, and its required headers."""
     answer = resolve(DOCUMENT["paths"][path][method]["responses"][str(status)])
     required = {name.lower() for name, header in answer["headers"].items() if header["required"]}
     return examples_of(answer["content"]), required
 
 
 def assert_described(answer: Any, path: str, method: str = "get") -> None:
-    """That an answer which is an error is one of the examples, with the headers of all of them."""
+    """Check that an error is one of the examples, and has the required headers."""
     examples, required = described_errors(path, method, answer.status_code)
     assert answer.json() in examples
     assert required <= set(answer.headers)

@@ -1,4 +1,4 @@
-"""Any messages, any order of their arrival, any questions about them: for hypothesis."""
+"""Strategies of hypothesis: messages, orders of arrival, and questions."""
 
 import calendar
 from collections.abc import Sequence
@@ -12,20 +12,19 @@ from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Row
 from tests.support.service import Json
 
 NOON = datetime(2025, 1, 15, 12)  # noqa: DTZ001 - every instant here is in UTC
-CASES = (
-    "aAsSßẞ\u017fkK\u212aiIİ\u0131Σ\u03c3ςéÉe\u0301ÀàДд京👍%_*'\"\\ \n"  # what folds, or wants care
-)
+CASES = "aAsSßẞ\u017fkK\u212aiIİ\u0131Σ\u03c3ςéÉe\u0301ÀàДд京👍%_*'\"\\ \n"
+"""Letters that fold, and characters that need escapes."""
 
 
 class Sent(NamedTuple):
-    """One message, as a sender means it."""
+    """One message of a sender."""
 
     message_id: str
     sender: str
     recipient: str
     moment: datetime
     fraction_digits: int
-    """How many the sender writes where fewer would do."""
+    """The sender writes at least so many fraction digits."""
     text: str | None
 
     def content(self) -> Json:
@@ -43,7 +42,7 @@ class Sent(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is asked of GET /messages."""
+    """A query of GET /messages."""
 
     sender: str | None = None
     recipient: str | None = None
@@ -79,7 +78,7 @@ class Question(NamedTuple):
 
 
 def rfc3339(moment: datetime, fraction_digits: int = 0) -> str:
-    """With as many digits behind the point, or as many as are needed."""
+    """At least `fraction_digits`, and as many as the instant needs."""
     digits = f"{moment.microsecond:06}"
     fraction = digits[: max(fraction_digits, len(digits.rstrip("0")))]
     return moment.isoformat(timespec="seconds") + (f".{fraction}" if fraction else "") + "Z"
@@ -91,7 +90,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def shift(moment: datetime, steps: int) -> datetime:
-    """Some microseconds later, but for the ends of the calendar."""
+    """`steps` microseconds later, or the same at an end of the calendar."""
     try:
         return moment + timedelta(microseconds=steps)
     except OverflowError:
@@ -129,7 +128,7 @@ def deliveries(draw: st.DrawFn, messages: Sequence[Sent]) -> list[list[Sent]]:
 
 @st.composite
 def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
-    """A question to which some of `messages` may be the answer."""
+    """A question that some of `messages` may match."""
     bounds = st.none() | st.builds(
         shift, st.sampled_from([each.moment for each in messages] or [NOON]), st.integers(-1, 1)
     )
@@ -148,7 +147,7 @@ def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
 
 @st.composite
 def parts_of_texts(draw: st.DrawFn, messages: Sequence[Sent]) -> str:
-    """A few characters of a text, in another case perhaps."""
+    """A few characters of a text, possibly in another case."""
     text = draw(st.sampled_from([each.text for each in messages if each.text] or ["a"]))
     start = draw(st.integers(0, len(text) - 1))
     part = text[start : start + draw(st.integers(1, 4))]

@@ -1,4 +1,4 @@
-"""Walks through GET /messages, held against the model page by page."""
+"""Walks through GET /messages, compared with the model page by page."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,11 +7,11 @@ from tests.support.service import Json
 from tests.support.strategies import Question
 
 Get = Callable[[str], Awaitable[Json]]
-"""Asks for a path, and gives the content of the answer, which must be 200."""
+"""Requests a path and returns the content of the answer, which must be 200."""
 
 
 async def check_a_walk_by_cursor(get: Get, model: Model, question: Question) -> None:
-    """That a walk along `next` visits what must be found, page by page, and ends there."""
+    """A walk along `next` returns every match, page by page, and then ends."""
     expected = [show(row) for row in model.matching(question.chosen())]
     page = await get(question.url())
     for start in range(0, max(len(expected), 1), question.limit):
@@ -21,7 +21,7 @@ async def check_a_walk_by_cursor(get: Get, model: Model, question: Question) -> 
 
 
 async def check_a_walk_by_offset(get: Get, model: Model, question: Question) -> None:
-    """That a walk by offsets finds the same, nothing behind it, and goes on by cursor."""
+    """A walk by offsets returns the same and nothing more. It can continue by cursor."""
     expected = [show(row) for row in model.matching(question.chosen())]
     for start in range(0, len(expected) + question.limit + 1, question.limit):
         page = await get(question.url(offset=start))
@@ -35,7 +35,7 @@ async def check_a_walk_by_offset(get: Get, model: Model, question: Question) -> 
 def check_page(
     page: Json, expected: list[Json], question: Question, start: int, shown_offset: int
 ) -> None:
-    """That `page` is the part of `expected` that begins at `start`."""
+    """`page` is the part of `expected` that begins at `start`."""
     end = start + question.limit
     assert page["data"] == expected[start:end]
     assert page["total"] == (len(expected) if question.wants_total else None)

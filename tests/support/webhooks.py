@@ -1,4 +1,4 @@
-"""Webhooks: one that is valid, what became of it, and what a refusal of it is."""
+"""Helpers for the tests of POST /webhook."""
 
 from tests.support.service import Json, Service, encode, message
 
@@ -6,14 +6,14 @@ BODY = encode(message())
 
 
 async def only_row(service: Service) -> Json:
-    """What GET /messages shows of the one message that is there."""
+    """The only message, as GET /messages shows it."""
     (row,) = (await service.get("/messages")).json()["data"]
     assert isinstance(row, dict)
     return row
 
 
 async def assert_refused(service: Service, content: Json | bytes, field: str) -> None:
-    """422, the field named, the value not repeated, and nothing stored."""
+    """Check that the answer is 422, names the field and not the value, and nothing is stored."""
     response = await service.deliver(content)
     assert response.status_code == 422, response.text
     detail = response.json()["detail"]

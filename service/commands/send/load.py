@@ -11,15 +11,10 @@ import yarl
 
 from service.commands.send.deliveries import Delivery
 from service.commands.send.tally import Tally
+from service.errors import Refusal
 
 GRACE_SECONDS = 3.0
 """After a stop, requests in flight may still be answered for this long."""
-
-
-class Refusal(msgspec.Struct):
-    """The service's error shape."""
-
-    detail: str = ""
 
 
 decode_refusal = msgspec.json.Decoder(Refusal).decode

@@ -1,4 +1,4 @@
-"""What the tests of the export stand on."""
+"""Fixtures of the tests of GET /messages/export."""
 
 import asyncio
 import shutil
@@ -20,14 +20,14 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 async def some(service: Service) -> Service:
-    """Messages of which each filter chooses some, delivered out of order."""
+    """Messages for every filter to choose from, delivered out of order."""
     await service.store(*reversed(SOME))
     return service
 
 
 @pytest.fixture(scope="module")
 def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose database is large, made once."""
+    """A folder with a large database, made once."""
     folder = tmp_path_factory.mktemp("large")
     asyncio.run(fill(f"sqlite:///{folder / 'app.db'}", large()))
     return folder
@@ -35,5 +35,5 @@ def large_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, large_database: Path) -> Path:
-    """A folder of its own for a test, with a large database."""
+    """A copy of the folder with the large database."""
     return shutil.copytree(large_database, tmp_path / "large")

@@ -1,4 +1,4 @@
-"""GET /messages/export: its head, its refusals, its line in the log."""
+"""GET /messages/export: the answer's head, refusals, the log line."""
 
 from pathlib import Path
 

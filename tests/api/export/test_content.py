@@ -1,4 +1,4 @@
-"""GET /messages/export: all that was asked for, once, in both formats."""
+"""GET /messages/export: every matching message once, in both formats."""
 
 from pathlib import Path
 from urllib.parse import urlencode
@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.anyio, on_each_database]
 
 
 async def assert_all_is_exported(service: Service, queries: list[Json]) -> None:
-    """Whatever is asked for, in both formats, as a walk along GET /messages sees it."""
+    """For each query, both formats hold what a walk along GET /messages finds."""
     for query in queries:
         expected = await listed(service, query)
         answer = await service.get(f"{PATH}?" + urlencode(query))
@@ -124,7 +124,7 @@ def test_both_formats_parse_back(rows: list[Row]) -> None:
     assert parse_csv((CSV.head + CSV.encode(rows)).decode()) == without_null(shown)
 
 
-# By cursor, page after page
+# Pages
 
 
 @pytest.mark.usefixtures("small_pages")

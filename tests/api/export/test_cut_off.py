@@ -1,4 +1,4 @@
-"""GET /messages/export: all of it, or plainly cut off; and what it costs the others."""
+"""GET /messages/export: failures, slow clients and clients that leave."""
 
 import asyncio
 import signal
@@ -74,7 +74,7 @@ def get(path: str = PATH, *fields: str) -> bytes:
 
 
 async def wait_for_count(wires: Wires, status: int, count: float = 1) -> None:
-    """Wait until so many exports have ended with `status`; the service answers meanwhile."""
+    """Wait until `count` exports have ended with `status`. The service must answer meanwhile."""
     name = f'http_requests_total{{method="GET",path="{PATH}",status="{status}"}}'
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
@@ -192,7 +192,7 @@ def test_a_process_exports_in_constant_memory(folder: Path) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """The most that a process has held so far, where the system tells."""
+    """The largest resident memory of a process so far. Skips the test without /proc."""
     file = Path(f"/proc/{pid}/status")
     if not file.exists():
         pytest.skip("this system has no /proc")

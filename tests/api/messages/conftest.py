@@ -1,4 +1,4 @@
-"""What the tests of GET /messages stand on."""
+"""Fixtures of the tests of GET /messages."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.service import Service
 
 @pytest.fixture
 async def five(service: Service) -> Service:
-    """Five messages, delivered out of order; their ids are in the order they are listed in."""
+    """Five messages, delivered out of order. Their ids follow the order of the list."""
     await service.store(
         row("4", ANNA, CARL, "2025-01-15T10:00:00.000002Z", "100% _sure_"),
         row("2", BERT, ANNA, "2025-01-15T10:00:00.000001Z", "hello, Bert"),

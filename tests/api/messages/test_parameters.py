@@ -1,4 +1,4 @@
-"""GET /messages: parameters that are refused, by name."""
+"""GET /messages: parameters that are refused."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ async def test_a_parameter_is_refused_by_name(service: Service, query: str, name
     ],
 )
 async def test_a_query_that_is_not_escaped_is_refused(service: Service, query: bytes) -> None:
-    """httpx would escape it; a client need not."""
+    """Sent without httpx, which would escape the query."""
     sent: list[Any] = []
 
     async def receive() -> Any:

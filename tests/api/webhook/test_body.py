@@ -1,4 +1,4 @@
-"""POST /webhook: what a body may be, and how long."""
+"""POST /webhook: bodies that are refused, and the longest body."""
 
 import codecs
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""POST /webhook: the rules of a message's fields, row by row of the contract's table."""
+"""POST /webhook: the rules of each field of a message."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""POST /webhook: who is let in, and what is refused first."""
+"""POST /webhook: signatures, and the order of the checks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +76,7 @@ async def test_a_signature_is_refused(service: Service, values: Sequence[bytes])
 async def test_only_a_comparison_in_constant_time_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: bytes, is_same: bool
 ) -> None:
-    """Of bytes of one length: those of another are not compared at all."""
+    """Only signatures of the right length are compared."""
     compared: list[tuple[object, object]] = []
 
     def compare_digest(one: object, other: object) -> bool:
@@ -100,7 +100,7 @@ async def test_only_a_comparison_in_constant_time_decides(
 async def test_a_false_signature_never_reaches_the_store(
     service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch, claimed: str | None
 ) -> None:
-    """So that what it costs tells nothing of what is stored."""
+    """The time of a refusal must tell nothing about what is stored."""
     await service.store(message())
 
     async def touch(*_: object) -> None:
@@ -126,7 +126,7 @@ async def test_a_secret_may_hold_any_characters(tmp_path: Path) -> None:
         assert (await service.deliver(BODY, signed(BODY, secret))).status_code == 200
 
 
-# What is refused first
+# The order of the checks
 
 
 async def test_without_a_secret_nothing_else_is_looked_at(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def test_what_makes_a_duplicate_a_conflict(
 
 
 async def test_an_old_delivery_is_as_good_as_a_new_one(service: Service) -> None:
-    """The scheme signs no time, so that nothing is stale; replayed, it is a duplicate."""
+    """The scheme signs no time: no delivery is stale, and a replay is a duplicate."""
     old = message(ts="2001-01-01T00:00:00Z")
     await service.store(old, message(message_id="m-2"), old)
     assert await service.ids() == ["m-1", "m-2"]

@@ -1,4 +1,4 @@
-"""What the tests of `python -m service export` stand on."""
+"""Fixtures of the tests of `python -m service export`."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`python -m service export`: an output is whole, or the old one stays."""
+"""`python -m service export`: failures leave the old file."""
 
 import asyncio
 import errno

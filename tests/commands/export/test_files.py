@@ -1,4 +1,4 @@
-"""`python -m service export`: what it writes, and where."""
+"""`python -m service export`: formats, files and arguments."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What each test of the import stands on: a folder, and no database yet."""
+"""Fixtures of the tests of `python -m service import`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the environment says that the database is; there is none yet."""
+    """The path in DATABASE_URL. There is no database yet."""
     path = tmp_path / "data" / "app.db"
     for name in ("DATABASE_URL_FILE", "MAX_BODY_BYTES"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""`python -m service import`: files that an export wrote, and files that are damaged."""
+"""`python -m service import`: exported files, and damaged files."""
 
 import random
 import tempfile

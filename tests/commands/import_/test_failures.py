@@ -1,4 +1,4 @@
-"""`python -m service import`: arguments, environments and databases that make no sense."""
+"""`python -m service import`: bad arguments, environments and databases."""
 
 from contextlib import closing
 from pathlib import Path

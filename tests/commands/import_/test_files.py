@@ -1,4 +1,4 @@
-"""`python -m service import`: whatever can be read is read, and stored once."""
+"""`python -m service import`: files, pipes, duplicates."""
 
 import os
 import subprocess

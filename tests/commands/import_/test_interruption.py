@@ -1,4 +1,4 @@
-"""`python -m service import`: signals, and others that write at the same time."""
+"""`python -m service import`: signals, locks, and a running service."""
 
 import os
 import signal

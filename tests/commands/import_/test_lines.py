@@ -1,4 +1,4 @@
-"""`python -m service import`: each line is a message, or is told and kept."""
+"""`python -m service import`: bad lines and long lines."""
 
 import gzip
 import os

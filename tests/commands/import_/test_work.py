@@ -1,4 +1,4 @@
-"""`python -m service import`: its index, its batches, and what it shows."""
+"""`python -m service import`: the index, the size of batches, the progress bar."""
 
 import asyncio
 import os
