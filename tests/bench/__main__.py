@@ -28,7 +28,7 @@ WORDS = """\
   full      figures to quote, up to ten million messages, in an hour; publishes them
   ceiling   the ratio to the ceiling, start to ready, and memory, in two minutes
   publish   writes docs/bench/ and the pages that show it again, and measures nothing
-  postgres  PostgreSQL against SQLite and others; publishes (postgres --help)
+  postgres  PostgreSQL against SQLite and FastAPI, in ten minutes (postgres --help)
   compare   this checkout against another one (compare --help)
 """
 

@@ -1,7 +1,7 @@
-"""The ceiling: what this server could answer at most, if storing a message cost nothing.
+"""The ceiling: the most that this server can answer, if a message costs nothing to store.
 
-Raw ASGI on the service's own uvicorn settings: the signature, one msgspec decode, an answer. No
-storage, no router, no log line, no metrics. Takes PORT and WEBHOOK_SECRET from the environment.
+Raw ASGI on uvicorn as the service sets it: the signature, one msgspec decode, an answer. No
+storage, router, log line or metrics. PORT and WEBHOOK_SECRET come from the environment.
 """
 
 import hmac
@@ -10,9 +10,6 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from service.http import server
 
 
 class Body(msgspec.Struct):
@@ -45,9 +42,18 @@ class Ceiling:
 
 def main() -> None:
     """Serve on 127.0.0.1 until a signal."""
-    config = server.configure(Ceiling(os.environ["WEBHOOK_SECRET"].encode()))
-    config.http, config.lifespan, config.port = HttpToolsProtocol, "off", int(os.environ["PORT"])
-    uvicorn.Server(config).run()
+    uvicorn.run(
+        Ceiling(os.environ["WEBHOOK_SECRET"].encode()),
+        port=int(os.environ["PORT"]),
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+    )
 
 
 if __name__ == "__main__":

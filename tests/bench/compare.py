@@ -6,16 +6,18 @@ with the same environment. The ceiling, which stores nothing, runs in the same t
 
 import argparse
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from tests.bench.databases import Copy, prepare
-from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS
+from tests.bench.load import Figures, Run, load
+from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PACED_CONNECTIONS, PEAK_CONNECTIONS
 from tests.bench.requests import long_requests, short_requests
-from tests.bench.servers import CEILING, Running, Target, environment, running, service
-from tests.bench.wrk import find_wrk, run_wrk
+from tests.bench.servers import CEILING, Target, environment, running, service
+from tests.bench.wrk import find_wrk
 from tests.measure.figures import Spread
 from tests.measure.machine import QUIET_SECONDS_MAX, describe_commit, wait_until_quiet
 from tests.measure.places import FOLDER, ROOT, scratch, sweep
@@ -29,10 +31,15 @@ Bars = dict[str, tuple[str, Callable[[float], object]]]
 FILE = FOLDER / "compare.json"
 MESSAGES = 1_000_000
 SHARES = (0.5, 0.7)
-PACED_CONNECTIONS = 64
 
-FIGURES = {"rate": "webhooks/s", "p50_ms": "p50, ms", "p99_ms": "p99, ms", "cpu_us": "CPU, µs"}
-PEAK_BARS: Bars = {"rate": ("at least 0.97", lambda ratio: ratio >= 0.97)}
+FIGURES = {
+    "requests_per_second": "webhooks/s",
+    "p50_ms": "p50, ms",
+    "p99_ms": "p99, ms",
+    "cpu_us": "CPU, µs",
+    "resident_mebibytes": "memory, MiB",
+}
+PEAK_BARS: Bars = {"requests_per_second": ("at least 0.97", lambda ratio: ratio >= 0.97)}
 PACED_BARS: Bars = {"p99_ms": ("at most 1.1", lambda ratio: ratio <= 1.1)}
 """This checkout to the other: what a change may cost."""
 
@@ -46,22 +53,15 @@ for name in "uvicorn uvloop httptools starlette msgspec aiosqlite pysqlite3".spl
 """Run by a checkout's Python: where its `service` is, and the versions that it runs on."""
 
 
-class Run(msgspec.Struct, frozen=True):
-    """One run of wrk against one server."""
-
-    rate: float
-    """Webhooks a second."""
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float
-    """Processor time of the server for a webhook, until the last answer."""
-
-
 class Comparison(Measured):
-    """Every run, in the order of the turns: by what was asked of the servers, and by server."""
+    """What was found: by what was asked of the servers, and by server."""
 
     other_commit: str = ""
-    runs: dict[str, dict[str, list[Run]]] = msgspec.field(default_factory=dict)
+    found: dict[str, dict[str, Figures]] = msgspec.field(default_factory=dict)
+
+    def add(self, title: str, runs: Mapping[Target, Sequence[Run]]) -> None:
+        """The runs of all servers, in the order of the turns."""
+        self.found[title] = {target.label: Figures.of(of) for target, of in runs.items()}
 
 
 def main(words: Sequence[str]) -> None:
@@ -139,12 +139,11 @@ def _measure_peak(
     requests = short_requests(options.seconds * MESSAGES_PER_SECOND_MAX, watch)
 
     def run(target: Target) -> Run:
-        with scratch() as folder, running(target, folder / "app.db") as server:
-            return _load(server, requests, options.seconds, target.label)
+        with scratch() as folder:
+            return _run(target, folder / "app.db", requests, options.seconds)
 
     title = f"{PEAK_CONNECTIONS} connections, empty database"
-    found = run_in_turns(title, targets, options.turns, run, watch)
-    report.runs[title] = {target.label: runs for target, runs in found.items()}
+    report.add(title, run_in_turns(title, targets, options.turns, run, watch))
 
 
 def _measure_latency(
@@ -155,57 +154,51 @@ def _measure_latency(
     originals = {target: prepare(messages, watch, target) for target in targets}
     requests = long_requests(seconds * MESSAGES_PER_SECOND_MAX, watch)
 
-    def on_copy(rate: float) -> Callable[[Target], Run]:
-        def run(target: Target) -> Run:
-            with scratch() as folder:
-                copy = Copy(originals[target], folder / "copy")
-                copy.hold(watch)
-                try:
-                    with running(target, copy.database) as server:
-                        return _load(server, requests, seconds, target.label, rate)
-                finally:
-                    copy.drop()
+    def on_copy(target: Target, rate: float) -> Run:
+        with scratch() as folder:
+            copy = Copy(originals[target], folder / "copy")
+            copy.hold(watch)
+            try:
+                return _run(target, copy.database, requests, seconds, rate)
+            finally:
+                copy.drop()
 
-        return run
-
-    def measure(title: str, rate: float) -> list[Run]:
-        found = run_in_turns(title, targets, options.turns, on_copy(rate), watch)
-        report.runs[title] = {target.label: runs for target, runs in found.items()}
-        return found[targets[0]]
-
-    onto = f"onto {messages:,} messages"
-    peak = Spread.of([run.rate for run in measure(f"peak {onto}", 0)]).median
-    for share in SHARES:
-        measure(f"{share:g} of the peak {onto}", peak * share)
+    peak = 0.0
+    for share in (1, *SHARES):
+        title = (
+            f"{'the peak' if share == 1 else f'{share:g} of the peak'} onto {messages:,} messages"
+        )
+        run = partial(on_copy, rate=peak * share)
+        runs = run_in_turns(title, targets, options.turns, run, watch)
+        report.add(title, runs)
+        peak = peak or report.found[title]["other"].requests_per_second.median
 
 
-def _load(server: Running, requests: Path, seconds: int, label: str, rate: float = 0) -> Run:
+def _run(target: Target, database: Path, requests: Path, seconds: int, rate: float = 0) -> Run:
     """One run of wrk; raises SystemExit if an answer is not 200."""
     connections = PACED_CONNECTIONS if rate else PEAK_CONNECTIONS
-    result = run_wrk(requests, server.port, connections, seconds, rate=rate)
-    cpu_us = server.cpu_seconds() / max(1, result.requests) * 1e6
-    if result.errors or (result.wraps and label != CEILING.label):
-        raise SystemExit(f"{label}: {result.errors} answers were not 200: no figure")
-    return Run(result.requests_per_second, result.p50_ms, result.p99_ms, cpu_us)
+    with running(target, database) as server:
+        done = load(server, requests, connections, seconds, rate=rate)
+    if target.stores and not done.result.is_good:
+        raise SystemExit(f"{target}: not every answer was 200 to a new message: no figure")
+    return done
 
 
 def render(report: Comparison) -> str:
     """Medians and ranges, the ratios turn by turn, and the bars."""
-    tables = [_table(title, runs) for title, runs in report.runs.items()]
+    tables = [_table(title, of) for title, of in report.found.items()]
     return "\n".join([f"{report.source()} `other` is {report.other_commit}.\n", *tables])
 
 
-def _table(title: str, runs: dict[str, list[Run]]) -> str:
+def _table(title: str, found: dict[str, Figures]) -> str:
     bars = PACED_BARS if "of the peak" in title else PEAK_BARS
     rows = []
     for name, words in FIGURES.items():
-        of = {
-            label: Spread.of([getattr(run, name) for run in found]) for label, found in runs.items()
-        }
+        of = {label: getattr(figures, name) for label, figures in found.items()}
         ratio = Spread.of_ratios(of["this"], of["other"])
         turns = " ".join(f"{each:.2f}" for each in ratio.runs)
         bar, is_kept = bars.get(name, ("", lambda _: ""))
-        rows.append([words, of.get(CEILING.label), of["other"], of["this"], ratio, turns])
-        rows[-1] += [bar, is_kept(ratio.median)]
+        figures = [of.get(CEILING.label), of["other"], of["this"], ratio]
+        rows.append([words, *figures, turns, bar, is_kept(ratio.median)])
     head = [title, "ceiling", "other", "this", "this to other", "turn by turn", "bar", "kept"]
     return table(head, rows)

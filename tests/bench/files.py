@@ -24,8 +24,9 @@ def parts(database: Path) -> list[Path]:
 
 
 def bytes_of(database: Path) -> int:
-    """What the files of a stopped server take."""
-    return sum(part.stat().st_size for part in parts(database))
+    """What a database takes, its index included, but not what its WAL holds besides."""
+    files = [part for part in parts(database) if not part.name.endswith("-wal")]
+    return sum(file.stat().st_size for file in files)
 
 
 def count_messages(database: Path) -> int:

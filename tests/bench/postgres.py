@@ -4,40 +4,40 @@ wrk, the servers of HTTP and PostgreSQL share the processors of one machine.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from tests.bench import fairness
-from tests.bench.client import Client
-from tests.bench.databases import Copy, prepare
 from tests.bench.load import settle
 from tests.bench.plan import FULL, MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS, QUICK, Plan
-from tests.bench.postgres_servers import DATABASE, SETTINGS, prepare_data, serving
-from tests.bench.reads import BARS, find_kinds
 from tests.bench.requests import short_requests
-from tests.bench.sampling import Read, sample_in_turns, summarize
 from tests.bench.servers import FASTAPI_ASYNCPG, SERVICE, Running, Target, cpu_seconds, running
 from tests.bench.wrk import Result, find_wrk, run_wrk
 from tests.measure.figures import Spread
 from tests.measure.machine import wait_until_quiet
 from tests.measure.pages import fill_pages
 from tests.measure.places import FOLDER, PUBLISHED, scratch, sweep
-from tests.measure.results import Measured, load, save
-from tests.measure.tables import Columns, number, table, table_of
+from tests.measure.results import Measured, save
+from tests.measure.tables import Columns, table, table_of
 from tests.measure.turns import run_in_turns
 from tests.measure.watch import Watch
+from tests.support.postgres.install import find_install
 from tests.support.postgres.server import Server
 
 RESULTS_FILE = "postgres.json"
-SQLITE, POSTGRES = "sqlite", "postgres"
+SETTINGS = {
+    "shared_buffers": "1GB",  # a quarter of a small server's memory
+    "max_wal_size": "4GB",  # so that a checkpoint comes by the clock, and not in a load
+}
+"""What every installation is told to set. fsync and synchronous_commit stay on."""
+
+DATABASE = "bench"
 COUNT = "SELECT count(*) AS message_count FROM messages"
-MESSAGES = 1_000_000
-"""In the database that is read."""
 
 LABELS = {
     "sqlite": "this service on SQLite",
@@ -54,9 +54,6 @@ RATIOS = (
     ("two instances, against one", "two", "trigrams", 1),
 )
 """What is compared, both names, and the least that the ratio should be."""
-
-READS_TIMES_MAX = 2
-"""How many times SQLite's time a read may take."""
 
 
 class Case(NamedTuple):
@@ -103,47 +100,30 @@ class PostgresReport(Measured):
     settings: dict[str, str]
     """PostgreSQL's, other than its defaults."""
     ingest: list[Rate] = msgspec.field(default_factory=list)
-    reads: list[Read] = msgspec.field(default_factory=list)
-    """`beside` is the database: SQLITE or POSTGRES."""
 
 
 def main(words: Sequence[str]) -> None:
-    """Measure what the words say, show it, and keep it."""
+    """Measure the service on both databases, two instances of it, and FastAPI, in turns."""
     parser = argparse.ArgumentParser(prog="just bench postgres", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look at it, in few minutes")
-    parser.add_argument("--parts", nargs="+", choices=MEASURES, default=[*MEASURES])
-    parser.add_argument(
-        "--publish", action="store_true", help="put it in place of what is published"
-    )
+    parser.add_argument("--publish", action="store_true", help="write it into docs/")
     options = parser.parse_args(words)
-    plan, messages = (QUICK, 10_000) if options.quick else (FULL._replace(turns=5), MESSAGES)
+    plan = QUICK if options.quick else FULL._replace(turns=5)
     find_wrk()
     sweep()
     with Watch() as watch:
         wait_until_quiet(watch, plan.quiet_seconds_max)
         report = PostgresReport.begin("just bench", settings=SETTINGS)
-        for part in options.parts:
-            setattr(report, part, MEASURES[part](plan, messages, watch))
+        report.ingest = measure(plan, watch)
     report.end()
-    save(report, FOLDER / RESULTS_FILE)
+    save(report, (PUBLISHED if options.publish else FOLDER) / RESULTS_FILE)
     if options.publish:
-        publish(report, options.parts)
+        fill_pages("postgres", render_blocks(report))
     print("\n".join(render_blocks(report).values()))
 
 
-def publish(report: PostgresReport, parts: Sequence[str]) -> None:
-    """Put the parts in place of those that are published, and write the pages."""
-    published = report
-    if set(parts) != set(MEASURES):
-        published = load(PUBLISHED / RESULTS_FILE, PostgresReport)
-        for part in parts:
-            published.replace_part(part, report)
-    save(published, PUBLISHED / RESULTS_FILE)
-    fill_pages("postgres", render_blocks(published))
-
-
-def measure_ingest(plan: Plan, _: int, watch: Watch) -> list[Rate]:
-    """The service on both databases, two instances of it, and what is usually built, in turns."""
+def measure(plan: Plan, watch: Watch) -> list[Rate]:
+    """All cases in turns, each onto an empty database."""
     with serving(trigrams=True) as with_trigrams, serving(trigrams=False) as without:
         cases = [
             Case("sqlite", SERVICE, None),
@@ -160,6 +140,18 @@ def measure_ingest(plan: Plan, _: int, watch: Watch) -> list[Rate]:
             "ingest", cases, plan.turns, lambda case: run(case, requests, plan.seconds), watch
         )
     return [Rate(case.name, *map(Spread.of, zip(*of, strict=True))) for case, of in runs.items()]
+
+
+@contextmanager
+def serving(trigrams: bool) -> Iterator[Server]:
+    """A server that syncs: PostgreSQL 17, or 18 without pg_trgm."""
+    install = find_install(trigrams)
+    if install is None:
+        raise SystemExit("The bench finds no PostgreSQL of the tests' packages for this platform.")
+    with scratch() as folder:
+        folder.chmod(0o755)
+        with Server(folder / "server", install, SETTINGS) as server:
+            yield server
 
 
 def check(case: Case) -> None:
@@ -217,35 +209,6 @@ def _started(case: Case) -> Iterator[list[Running]]:
         ]
 
 
-def measure_reads(plan: Plan, messages: int, watch: Watch) -> list[Read]:
-    """The same requests for the same messages on both databases, each service idle otherwise."""
-    original, data = prepare(messages, watch), prepare_data(messages, watch)
-    with ExitStack() as stack:
-        server = stack.enter_context(serving(trigrams=True, data=data))
-        folder = stack.enter_context(scratch())
-        copy = Copy(original, folder / "copy")
-        variables = {"DATABASE_URL": server.url(DATABASE)}
-        started = {
-            SQLITE: running(SERVICE, copy.database),
-            POSTGRES: running(SERVICE, folder / "postgres.db", variables=variables),
-        }
-        clients = {
-            name: stack.enter_context(Client(stack.enter_context(each).port))
-            for name, each in started.items()
-        }
-        kinds = find_kinds(clients[SQLITE], messages)
-        served = {name: (client, kinds) for name, client in clients.items()}
-        with watch.part("reads", plan.read_turns * len(served) * len(BARS)) as begin:
-            found = sample_in_turns(served, plan, begin)
-    return [summarize(messages, place, name, turns) for (place, name), turns in found.items()]
-
-
-MEASURES: dict[str, Callable[[Plan, int, Watch], list[Any]]] = {
-    "ingest": measure_ingest,
-    "reads": measure_reads,
-}
-
-
 def render_blocks(report: PostgresReport) -> dict[str, str]:
     """The tables by their names."""
     settings = ", ".join(f"{name} = {value}" for name, value in report.settings.items())
@@ -261,7 +224,6 @@ def render_blocks(report: PostgresReport) -> dict[str, str]:
     return {
         "summary": _summary(report),
         "ingest": table_of(report.ingest, columns),
-        "reads": _reads(report),
         "conditions": report.conditions(**{"PostgreSQL's settings": settings}),
     }
 
@@ -273,45 +235,4 @@ def _summary(report: PostgresReport) -> str:
         if name in rates and other in rates:
             ratio = Spread.of_ratios(rates[name], rates[other])
             rows.append([f"{words}, webhooks/s", ratio, f"at least {least}", ratio.median >= least])
-    if pairs := _pairs(report):
-        kept = [_is_kept(*pair) for pair in pairs]
-        size = pairs[0][0].messages
-        words = f"kinds of read at {size:,} messages within {READS_TIMES_MAX}x SQLite's p50 and p99"
-        rows.append(
-            [words, f"{sum(kept)} of {len(kept)}", f"{len(kept)} of {len(kept)}", all(kept)]
-        )
     return table(["what", "measured", "bar", "kept"], rows) + f"\n{report.source()}\n"
-
-
-def _reads(report: PostgresReport) -> str:
-    rows = [
-        [
-            sqlite.name,
-            *(" / ".join(map(number, _times(read))) for read in (sqlite, postgres)),
-            " / ".join(map(number, _factors(sqlite, postgres))),
-            _is_kept(sqlite, postgres),
-        ]
-        for sqlite, postgres in _pairs(report)
-    ]
-    return table(["p50 / p99, ms", "SQLite", "PostgreSQL", "times", "kept"], rows)
-
-
-def _pairs(report: PostgresReport) -> list[tuple[Read, Read]]:
-    found = {(read.beside, read.name): read for read in report.reads}
-    return [
-        (found[SQLITE, name], found[POSTGRES, name]) for name in BARS if (SQLITE, name) in found
-    ]
-
-
-def _times(read: Read) -> tuple[float, float]:
-    """p50 and p99; the longest if every request was refused."""
-    p50, p99 = read.p50_ms, read.p99_ms
-    return (p50.median if p50 else read.max_ms, p99.median if p99 else read.max_ms)
-
-
-def _factors(sqlite: Read, postgres: Read) -> list[float]:
-    return [of / one for one, of in zip(_times(sqlite), _times(postgres), strict=True)]
-
-
-def _is_kept(sqlite: Read, postgres: Read) -> bool:
-    return not postgres.refused and max(_factors(sqlite, postgres)) <= READS_TIMES_MAX

@@ -22,7 +22,6 @@ from tests.bench.growth import Beside, Growth, Ingest, Size
 from tests.bench.load import Figures, load
 from tests.bench.memory import hold
 from tests.bench.plan import QUICK
-from tests.bench.postgres_servers import serving
 from tests.bench.reads import BARS
 from tests.bench.report import Report
 from tests.bench.sampling import Read, Sample, sample_in_turns, summarize
@@ -209,16 +208,16 @@ def test_another_checkout_is_one_that_runs_its_own_code(tmp_path: Path) -> None:
 
 
 def test_a_comparison_is_held_to_its_bars_turn_by_turn() -> None:
-    def runs(*rates: float) -> list[compare.Run]:
-        return [compare.Run(rate, 1, 1000 / rate, 100) for rate in rates]
-
-    asked = {
-        "128 connections": {"other": runs(100, 200), "this": runs(90, 200), "ceiling": runs(1, 1)},
-        "0.5 of the peak": {"other": runs(100, 100), "this": runs(80, 80)},
-    }
     report = compare.Comparison(
-        command="c", began_at="2026", commit="a", machine={"processor": "", "cores": ""}, runs=asked
+        command="c", began_at="2026", commit="a", machine={"processor": "", "cores": ""}
     )
+
+    def found(*rates: float) -> Figures:
+        others = {name: Spread.of([1 / rate for rate in rates]) for name in figures(1)}
+        return Figures(**others | {"requests_per_second": Spread.of(rates)})
+
+    report.found["128 connections"] = {"other": found(100, 200), "this": found(90, 200)}
+    report.found["0.5 of the peak"] = {"other": found(100, 100), "this": found(80, 80)}
     text = compare.render(report)
     assert "| 0.95 (0.90 to 1.00) | 0.90 1.00 | at least 0.97 | **no** |" in text
     assert "| 1.25 (1.25 to 1.25) | 1.25 1.25 | at most 1.1 | **no** |" in text
@@ -298,20 +297,13 @@ def test_the_pages_say_what_was_published() -> None:
 # PostgreSQL
 
 
-def test_a_read_may_take_twice_the_time_of_sqlite() -> None:
-    sqlite = a_read("stats", 10_000, beside="sqlite")
-    for p99_ms, refused, is_kept in ((4, 0, True), (4.1, 0, False), (1, 3, False)):
-        other = a_read("stats", 10_000, beside="postgres", p99_ms=once(p99_ms), refused=refused)
-        assert postgres._is_kept(sqlite, other) is is_kept
-
-
 @pytest.mark.bench
 def test_a_run_stores_what_it_acknowledges_on_both_databases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "FOLDER", tmp_path)
     files = [requests.short_requests(20_000, Watch(), seed) for seed in (1, 2)]
-    with serving(trigrams=True) as server:
+    with postgres.serving(trigrams=True) as server:
         for case in (
             postgres.Case("sqlite", SERVICE, None),
             postgres.Case("two", SERVICE, server, instances=2),

@@ -1,15 +1,17 @@
-"""What both baselines share: the service's promises, in the tools that most people would take.
+"""What the baselines share: the service's promises, built with the usual tools.
 
-The message's rules as a pydantic model, the signature check, and the same durable SQLite.
+The rules of a message as a pydantic model, the signature check, and the same durable SQLite.
 """
 
 import hmac
 import os
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 SECRET = os.environ["WEBHOOK_SECRET"].encode()
 DATABASE = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
@@ -20,7 +22,7 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 30000",
 )
-"""Of every connection: as durable as the service, and as patient as a writer must be."""
+"""Of every connection: as durable as the service."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -36,7 +38,7 @@ CREATE INDEX IF NOT EXISTS messages_by_ts ON messages (ts, message_id);
 CREATE INDEX IF NOT EXISTS messages_by_from ON messages (from_msisdn, ts, message_id);
 CREATE INDEX IF NOT EXISTS messages_by_to ON messages (to_msisdn, ts, message_id);
 """
-"""The service's indexes of messages; it keeps counts and a search index besides."""
+"""The service's indexes of messages. The service also keeps counts and a search index."""
 
 INSERT = """
 INSERT INTO messages (message_id, from_msisdn, to_msisdn, ts, text)
@@ -62,7 +64,7 @@ def _not_blank(value: str) -> str:
 def _instant(value: str) -> str:
     if not _rfc3339_utc.fullmatch(value):
         raise ValueError("must be RFC 3339 in UTC, ending in Z")
-    # One form for all, so that the order of the texts is that of the instants.
+    # One form for all, so that texts sort as instants do.
     return datetime.fromisoformat(value).isoformat(timespec="microseconds")
 
 
@@ -90,13 +92,23 @@ class Accepted(BaseModel):
     status: str = "ok"
 
 
-def is_signed(body: bytes, signatures: list[str]) -> bool:
-    """Whether the `X-Signature` headers are one, and that of `body`."""
+async def signed_body(request: Request) -> bytes:
+    """The request's body; refuses one that is too long, or not signed."""
+    body = await request.body()
+    if len(body) > BODY_BYTES_MAX:
+        raise HTTPException(413, "the body is too large")
     expected = hmac.new(SECRET, body, "sha256").hexdigest().encode()
-    given = [signature.lower().removeprefix("sha256=").encode() for signature in signatures]
-    return len(given) == 1 and hmac.compare_digest(expected, given[0])
+    headers = request.headers.getlist("x-signature")
+    given = [header.lower().removeprefix("sha256=").encode() for header in headers]
+    if len(given) != 1 or not hmac.compare_digest(expected, given[0]):
+        raise HTTPException(401, "invalid signature")
+    return body
 
 
-def explain(errors: list[Any]) -> str:
-    """Pydantic's errors as one sentence."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in errors)
+def parse(body: bytes) -> Message:
+    """The message; refuses one that breaks a rule, with a sentence that says which."""
+    try:
+        return Message.model_validate_json(body)
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
+        raise HTTPException(422, "; ".join(found)) from None
