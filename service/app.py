@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +19,7 @@ from service.errors import StartError
 from service.ingest import GroupCommit
 from service.settings import Settings
 from service.store.factory import make_store
+from service.store.failure import end_process
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics, ReadAtScrape
 
@@ -50,7 +52,7 @@ class Application:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        self._store = store = make_store(settings)
+        self._store = store = make_store(settings, partial(end_process, log=log))
         self.metrics = Metrics(PATHS)
         self.metrics.registry.register(
             ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)

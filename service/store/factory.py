@@ -1,15 +1,27 @@
-"""Which store a database wants: the one place that knows all of them."""
+"""Makes the store of a database: the one place that knows all of them."""
+
+from collections.abc import Callable
 
 from service.errors import DatabaseError
 from service.settings import Settings, SqliteFile
-from service.store.interface import Store
+from service.store.failure import end_process
+from service.store.interface import DiskFailed, Store
 from service.store.sqlite.store import SqliteStore
 
 
-def make_store(settings: Settings) -> Store:
-    """The store of DATABASE_URL, not open yet; raises DatabaseError where a driver is missing."""
+def make_store(
+    settings: Settings, when_disk_fails: Callable[[DiskFailed], None] = end_process
+) -> Store:
+    """The store of DATABASE_URL, not open yet. Raises DatabaseError where a driver is missing.
+
+    `when_disk_fails` is called in any thread, and must end the process.
+    """
     if isinstance(settings.database, SqliteFile):
-        return SqliteStore(settings.database.path, timeout_seconds=settings.query_timeout_seconds)
+        return SqliteStore(
+            settings.database.path,
+            timeout_seconds=settings.query_timeout_seconds,
+            when_disk_fails=when_disk_fails,
+        )
     try:
         # Imported when it is wanted: the driver is an extra of its own.
         from service.store.postgres.store import PostgresStore

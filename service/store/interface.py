@@ -11,6 +11,13 @@ INSTANT_MIN = -(2**63)
 INSTANT_MAX = 2**63 - 1
 
 
+PROBE_SECONDS = 0.8
+"""`Store.check` answers within this time."""
+
+PROOF_SECONDS = 5.0
+"""A batch that was stored so recently proves that the database stores."""
+
+
 class StoreError(Exception):
     """The database did not do it; nothing of it is half done. The text holds no message's data."""
 
@@ -20,9 +27,11 @@ class StoreDamaged(StoreError):
 
 
 class DiskFailed(StoreError):
-    """A read, a write or a sync failed. After a sync, what was written before it may be lost, also
-    where the next one succeeds (Rebello et al., Can Applications Recover from fsync Failures?,
-    USENIX ATC 2020)."""
+    """A read, a write or a sync failed.
+
+    After a failed sync, earlier writes may be lost, even if the next sync succeeds (Rebello et al.,
+    Can Applications Recover from fsync Failures?, USENIX ATC 2020).
+    """
 
 
 class DatabaseLocked(StoreError):
@@ -150,7 +159,11 @@ class Store(Protocol):
         ...
 
     async def check(self) -> None:
-        """Read and durably write; raises StoreError when one of them fails."""
+        """Raises StoreError when the database does not read and store.
+
+        It answers within PROBE_SECONDS, whatever reads are under way. A batch that was stored in
+        the last PROOF_SECONDS proves that it stores: a busy writer is none that fails.
+        """
         ...
 
     async def close(self) -> None:

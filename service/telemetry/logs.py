@@ -83,11 +83,13 @@ class Log:
         if level >= self._level:
             self._put(level, _encode(line))
 
-    def close(self) -> None:
-        """Write the waiting lines. Give up after CLOSE_SECONDS if nobody reads them."""
+    def close(self) -> bool:
+        """Write the waiting lines. Gives whether all of them were written in CLOSE_SECONDS."""
+        dropped = self.lines_dropped
         self._closing = True
         self._wake.set()
         self._thread.join(CLOSE_SECONDS)
+        return not self._thread.is_alive() and self.lines_dropped == dropped
 
     def _event(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if _LEVELS[level] >= self._level:

@@ -1,6 +1,7 @@
 """The probes, and the two formats of `/metrics`."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from service.api import probes
-from service.store.interface import StoreError
+from service.store.interface import Row, StoreError
+from service.store.sqlite.reads import Reads
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import Service, message, running
 
@@ -76,6 +78,30 @@ async def test_many_probes_share_one_look_at_the_database(
     responses = await asyncio.gather(*[service.get("/health/ready") for _ in range(50)])
     assert {response.status_code for response in responses} == {200}
     assert checks == 1
+
+
+@on_sqlite
+async def test_slow_reads_do_not_make_it_red(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_slowly(*_: object) -> list[Row]:
+        time.sleep(3)
+        return []
+
+    monkeypatch.setattr(probes, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(Reads, "page", read_slowly)
+    reads = [
+        asyncio.create_task(service.get("/messages?total=false" + more))
+        for more in ("", "&q=hello") * 20
+    ]
+    await asyncio.sleep(0.1)
+    begun = time.monotonic()
+    assert (await service.get("/health/ready")).status_code == 200
+    assert time.monotonic() - begun < 1
+    await service.store(message())
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
 
 
 # The two formats

@@ -73,8 +73,10 @@ def trusted_after_failure(operations: Sequence[Operation], database: Path) -> li
     found = []
     for time, operation in enumerate(operations):
         match operation:
-            case Open(fd, path) if path == log:
-                has_failed[fd] = False
+            case Open(fd, path):
+                has_failed.pop(fd, None)  # of a process that ended without closing it
+                if path == log:
+                    has_failed[fd] = False
             case Close(fd):
                 has_failed.pop(fd, None)
             case SyncEnd(fd, 0) if has_failed.get(fd):

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.messages.message import decode_message
+from service.store.sqlite.connection import driver
 from service.store.sqlite.indexer import index_path
-from service.store.sqlite.pool import driver
 from service.store.sqlite.store import SqliteStore
 from tests.faults.crashes import choose, leave
 from tests.faults.disk import Disk
 from tests.faults.journal import FDS, Answer, Operation, Write, accepted_ids, read
 from tests.faults.recovery import Promise
 from tests.faults.shim import Call, Shim
-from tests.faults.traffic import deliver, messages, spread
-from tests.support.processes import ServiceProcess, clean_environment
+from tests.faults.supervisor import Supervisor
+from tests.faults.traffic import messages, spread
+from tests.support.processes import clean_environment
 from tests.support.service import ROOT, encode
 from tests.support.strategies import Sent
 
@@ -94,7 +95,7 @@ class Studio:
         return messages(f"{self.name}-{name}", count, self.chance)
 
     def environment(self, database: str, process: int = 0) -> dict[str, str]:
-        """Of a process under the shim, the first or one beside it."""
+        """Of a process under the shim; even numbers are services, the next is one beside it."""
         url = f"sqlite:///{self.shim.disk / database}"
         return {**self.shim.environment(process), "DATABASE_URL": url}
 
@@ -102,25 +103,31 @@ class Studio:
         """Start on a copy of `before`, deliver, stop; gives what the process did."""
         lines = spread(sent, CONNECTIONS, self.chance)
 
-        def drive(port: int) -> None:
-            exchanges = deliver(port, lines, PAUSE_SECONDS)
+        def drive(service: Supervisor) -> None:
+            exchanges = service.deliver(lines, PAUSE_SECONDS)
             assert {each.status for each in exchanges} == {200}
+            assert service.starts == 1
 
         return self.run(sent, drive, database)
 
     def run(
-        self, sent: Sequence[Sent], drive: Callable[[int], None], database: str = "app.db"
+        self, sent: Sequence[Sent], drive: Callable[[Supervisor], None], database: str = "app.db"
     ) -> list[Operation]:
-        """As `serve`; `drive` is given the port, and delivers until all of `sent` is stored."""
+        """As `serve`; `drive` delivers until all of `sent` is stored."""
         shutil.copytree(self.before, self.shim.disk, dirs_exist_ok=True)
-        environment = self.environment(database)
-        with ServiceProcess(self.folder, environment, source=self.source) as process:
-            drive(process.port)
-            assert process.stop() == 0
-        assert process.errors == ""
+        with self.supervisor(database) as service:
+            drive(service)
+            assert service.stop() == 0
+        assert service.complaints == []
         operations = self.develop()
         assert set(accepted_ids(operations)) == {each.message_id for each in sent}
         return operations
+
+    def supervisor(self, database: str = "app.db") -> Supervisor:
+        """Runs services under the shim; the journal numbers them."""
+        return Supervisor(
+            self.folder, lambda start: self.environment(database, 2 * start), self.source
+        )
 
     def develop(self) -> list[Operation]:
         """The journal, which must add up to what the process has left."""
@@ -201,10 +208,10 @@ def import_beside(studio: Studio) -> Recording:
     lines = spread(delivered, CONNECTIONS, studio.chance)
     file = write_file(studio, imported)
 
-    def drive(port: int) -> None:
+    def drive(service: Supervisor) -> None:
         with ThreadPoolExecutor(1) as threads:
             importing = threads.submit(import_file, file, studio.environment("app.db", process=1))
-            exchanges = deliver(port, lines, PAUSE_SECONDS)
+            exchanges = service.deliver(lines, PAUSE_SECONDS)
             importing.result()
         assert {each.status for each in exchanges} == {200}
 
@@ -261,24 +268,27 @@ def again(studio: Studio) -> Recording:
 
 
 def failing(studio: Studio) -> Recording:
-    """A load, while syncs and writes of the database and its log fail now and then."""
+    """A load, while a sync or a write of the database or its WAL fails now and then.
+
+    Each failure ends the service, and the next start finds what it left.
+    """
     sent = studio.messages("failing", FAILING_PARTS * 4 * CONNECTIONS)
 
-    def drive(port: int) -> None:
+    def drive(service: Supervisor) -> None:
         for part in range(FAILING_PARTS):
             due = sent[part::FAILING_PARTS]
             name = studio.chance.choice(["app.db", "app.db-wal"])
             skip, times = studio.chance.randrange(8), studio.chance.randrange(1, 3)
             with studio.shim.failing(Call.SYNC | Call.WRITE, errno.EIO, name, skip, times):
-                due = refused(port, due)
+                due = refused(service, due)
             while due:
-                due = refused(port, due)
+                due = refused(service, due)
 
-    def refused(port: int, due: Sequence[Sent]) -> list[Sent]:
+    def refused(service: Supervisor, due: Sequence[Sent]) -> list[Sent]:
         lines = [due[number::CONNECTIONS] for number in range(CONNECTIONS)]
-        exchanges = deliver(port, lines, PAUSE_SECONDS)
-        assert {each.status for each in exchanges} <= {200, 503}
-        return [each.sent for each in exchanges if each.status == 503]
+        exchanges = service.deliver(lines, PAUSE_SECONDS)
+        assert {each.status for each in exchanges} <= {200, 503, None}
+        return [each.sent for each in exchanges if each.status != 200]
 
     operations = studio.run(sent, drive)
     return Recording("failing", studio.before, operations, Path("app.db"), by_id(sent), [])

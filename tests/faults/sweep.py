@@ -4,6 +4,7 @@ import errno
 import itertools
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,7 @@ from tests.faults.order import trusted_after_failure, unproven
 from tests.faults.recovery import lose_all_unsynced
 from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import SHORT, Call
-from tests.faults.traffic import deliver
-from tests.support.processes import ServiceProcess
+from tests.faults.supervisor import Supervisor
 from tests.support.service import wait_until
 from tests.support.strategies import Sent
 
@@ -76,28 +76,25 @@ class Found(msgspec.Struct):
 
 
 def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
-    """Let the first, the second, … the `depth`-th call of each fault fail in one running service.
+    """Let the first, the second, … the `depth`-th call of each fault fail under a service.
 
-    What it refuses is sent again after the fault. At the end a power loss takes all that was not
-    synced.
+    A service that ends is started again, and what it refused is sent again after the fault. At the
+    end a power loss takes all that was not synced.
     """
     found = Found()
     sent = studio.messages("sweep", len(faults) * depth * MESSAGES)
     unsent = iter(sent)
-    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+    with studio.supervisor(str(DATABASE)) as service:
         for fault in faults:
             for skip in range(depth):
                 due = [next(unsent) for _ in range(MESSAGES)]
                 with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
-                    refused = _deliver(found, process, due)
+                    refused = _deliver(found, service, due)
                 found.faults += studio.shim.hits
-                _deliver_until_stored(found, process, refused)
-        wait_until(lambda: process.get("/health/ready").status_code == 200)
+                _deliver_until_stored(found, service, refused)
+        wait_until(lambda: service.process.get("/health/ready").status_code == 200)
         operations = read(studio.shim.journal)
-        process.process.kill()
-        process.wait()
-    if process.errors:
-        found.complaints.append(f"it says: {process.errors}")
+    found.complaints += service.complaints
     _judge(found, studio, operations, sent)
     return found
 
@@ -105,7 +102,8 @@ def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
 def sweep_starts(library: Path, folder: Path, calls: Sequence[Call]) -> Found:
     """Let the first, the second, … call of a start fail, until a start has no more calls.
 
-    Each start must end and say why in one line, or keep what it acknowledges.
+    Each start must end and say why in one line, or listen. The one that listens must keep what it
+    acknowledges.
     """
     found = Found()
     for call in calls:
@@ -124,35 +122,29 @@ def _start(found: Found, studio: Studio, fault: Fault, skip: int) -> int:
     """Start in a new folder; gives the number of calls that failed."""
     database = Path("new/app.db")
     sent = studio.messages("start", MESSAGES)
-    with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
-        process = ServiceProcess(studio.folder, studio.environment(str(database)))
-        try:
-            process.__enter__()
-        except AssertionError:
-            is_told = process.wait() == 1 and process.errors.count("\n") == 1
-            if not is_told:
-                found.complaints.append(f"{fault}, {skip}: it says {process.errors}")
-            return studio.shim.hits
-        hits = studio.shim.hits
-    _deliver_until_stored(found, process, sent)
-    operations = read(studio.shim.journal)
-    process.process.kill()
-    process.__exit__()
+    service = studio.supervisor(str(database))
+    with ExitStack() as stack:
+        with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):
+            stack.enter_context(service)
+            hits = studio.shim.hits
+        _deliver_until_stored(found, service, sent)
+        operations = read(studio.shim.journal)
     verdict = lose_all_unsynced(studio.folder, studio.before, operations, database, by_id(sent))
     found.lost += len(verdict.lost)
     found.twice += len(verdict.twice)
-    found.complaints += [f"{fault}, {skip}: {each}" for each in verdict.complaints]
+    complaints = [*service.complaints, *verdict.complaints]
+    found.complaints += [f"{fault}, {skip}: {each}" for each in complaints]
     return hits
 
 
-def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list[Sent]:
-    """Gives the messages that were refused."""
+def _deliver(found: Found, service: Supervisor, due: Sequence[Sent]) -> list[Sent]:
+    """Gives the messages that were refused, or that got no answer from a service that ended."""
     lines = [due[number::CONNECTIONS] for number in range(CONNECTIONS)]
     refused = []
-    for exchange in deliver(process.port, lines):
+    for exchange in service.deliver(lines):
         if exchange.status == 200:
             found.accepted += 1
-        elif exchange.status == 503 and exchange.retry_after:
+        elif exchange.status is None or (exchange.status == 503 and exchange.retry_after):
             refused.append(exchange.sent)
         else:
             found.complaints.append(f"{exchange.sent.message_id} got {exchange.status}")
@@ -160,12 +152,12 @@ def _deliver(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> list
     return refused
 
 
-def _deliver_until_stored(found: Found, process: ServiceProcess, due: Sequence[Sent]) -> None:
-    """The service recovers from a fault by itself."""
+def _deliver_until_stored(found: Found, service: Supervisor, due: Sequence[Sent]) -> None:
+    """A restart is all that a fault may need."""
 
     def is_stored() -> bool:
         nonlocal due
-        due = _deliver(found, process, due)
+        due = _deliver(found, service, due)
         return not due
 
     wait_until(is_stored)

@@ -1,18 +1,24 @@
-"""Writes, syncs and opens fail, once or for a while, and the service lives on."""
+"""Writes, syncs and opens fail, once or for a while: the service lives on, or ends with code 1."""
 
 import errno
+import os
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from service.store.sqlite.pool import driver
+import pytest
+
+from service.store.sqlite.connection import driver
 from tests.faults.journal import Open, SyncEnd, Write, read
 from tests.faults.recovery import Verdict, lose_all_unsynced
 from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import Call
+from tests.faults.supervisor import Supervisor, reasons_of
 from tests.faults.sweep import DATABASE, FAULTS, LOG, Fault, sweep
 from tests.faults.traffic import deliver
-from tests.support.processes import ServiceProcess
+from tests.support.processes import ServiceProcess, free_port
 from tests.support.service import wait_until
 from tests.support.strategies import Sent
 
@@ -20,20 +26,23 @@ DEPTH = 4
 SYNCS_OF_A_NEW_FOLDER = 4
 """By SQLite: when it makes a journal and a log, of the database and of the index."""
 
-LASTING = {
-    "no write": Fault(Call.WRITE, errno.ENOSPC, ""),
+LIVING = {
+    "no room": Fault(Call.WRITE, errno.ENOSPC, ""),
+    "no room for the database file": Fault(Call.WRITE, errno.ENOSPC, "app.db"),
+    "no write to the index": Fault(Call.WRITE, errno.EIO, "app.db-index-wal"),
+}
+ENDING = {
+    "no write": Fault(Call.WRITE, errno.EIO, ""),
     "no sync": Fault(Call.SYNC, errno.EIO, ""),
     "no sync and no open": Fault(Call.SYNC | Call.OPEN, errno.EIO, ""),
     "no sync of the database file": Fault(Call.SYNC, errno.EIO, "app.db"),
-    "no write to the database file": Fault(Call.WRITE, errno.ENOSPC, "app.db"),
-    "no write to the index": Fault(Call.WRITE, errno.EIO, "app.db-index-wal"),
 }
 ACCEPTING = {
-    "no sync of the database file",
-    "no write to the database file",
+    "no room for the database file",
     "no write to the index",
+    "no sync of the database file",
 }
-"""Where the log can be written and synced, a webhook is stored whatever else is wrong."""
+"""Where the WAL can be written and synced, a webhook is stored whatever else is wrong."""
 
 
 def test_the_first_the_second_and_the_third_call_fail(library: Path, tmp_path: Path) -> None:
@@ -44,17 +53,32 @@ def test_the_first_the_second_and_the_third_call_fail(library: Path, tmp_path: P
     assert found.refused > 0
 
 
-def test_faults_that_last(library: Path, tmp_path: Path) -> None:
+def test_faults_that_the_service_outlives(library: Path, tmp_path: Path) -> None:
     """Nothing is acknowledged that is not stored; it is not ready, and ready again by itself."""
 
     def live_through(name: str) -> Verdict:
         folder = tmp_path / name.replace(" ", "-")
         folder.mkdir()
-        return _live_through(Studio(library, folder, 0), LASTING[name], name in ACCEPTING)
+        return _live_through(Studio(library, folder, 0), LIVING[name], name in ACCEPTING)
 
-    with ThreadPoolExecutor(len(LASTING)) as threads:
-        verdicts = dict(zip(LASTING, threads.map(live_through, LASTING), strict=True))
-    assert {name: verdict for name, verdict in verdicts.items() if not verdict.is_kept} == {}
+    assert _not_kept(LIVING, live_through) == {}
+
+
+def test_faults_that_end_the_service(library: Path, tmp_path: Path) -> None:
+    """It ends with code 1 and one line, as often as it is started, until the disk works again."""
+
+    def end_by(name: str) -> Verdict:
+        folder = tmp_path / name.replace(" ", "-")
+        folder.mkdir()
+        return _end_by(Studio(library, folder, 0), ENDING[name], name in ACCEPTING)
+
+    assert _not_kept(ENDING, end_by) == {}
+
+
+def _not_kept(faults: Mapping[str, Fault], judge: Callable[[str], Verdict]) -> dict[str, Verdict]:
+    with ThreadPoolExecutor(len(faults)) as threads:
+        verdicts = dict(zip(faults, threads.map(judge, faults), strict=True))
+    return {name: verdict for name, verdict in verdicts.items() if not verdict.is_kept}
 
 
 def _live_through(studio: Studio, fault: Fault, is_accepting: bool) -> Verdict:
@@ -81,24 +105,84 @@ def _live_through(studio: Studio, fault: Fault, is_accepting: bool) -> Verdict:
     )
 
 
+def _end_by(studio: Studio, fault: Fault, is_accepting: bool) -> Verdict:
+    before, during, after = (studio.messages(name, 3) for name in ("before", "during", "after"))
+    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+        assert [each.status for each in deliver(process.port, [before])] == [200] * 3
+        with studio.shim.failing(*fault[:3]):
+            statuses = [each.status for each in deliver(process.port, [during])]
+            assert statuses[0] == (200 if is_accepting else None)
+            assert process.wait() == 1
+            (line,) = process.log_lines("disk_failed")
+            assert line["level"] == "ERROR"
+            assert str(studio.shim.disk / DATABASE) in line["message"]
+            assert process.errors == ""
+            if not is_accepting:
+                again = ServiceProcess(studio.folder, studio.environment(str(DATABASE), 2))
+                assert again.wait() == 1
+                assert len(reasons_of(again)) == 1
+    with Supervisor(
+        studio.folder, lambda start: studio.environment(str(DATABASE), 2 * start + 4)
+    ) as service:
+        assert service.starts == 1
+        assert [each.status for each in service.deliver([during + after])] == [200] * 6
+        operations = read(studio.shim.journal)
+    assert service.complaints == []
+    return lose_all_unsynced(
+        studio.folder, studio.before, operations, DATABASE, by_id([*before, *during, *after])
+    )
+
+
+def test_the_reason_stands_on_standard_error_where_there_is_no_log(
+    library: Path, tmp_path: Path
+) -> None:
+    studio = Studio(library, tmp_path, 0)
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = studio.environment(str(DATABASE)) | {"PORT": free_port()}
+    with ServiceProcess(studio.folder, environment, stdout=writing) as process:
+        os.close(writing)
+        with studio.shim.failing(Call.SYNC, errno.EIO, LOG):
+            (exchange,) = deliver(process.port, [studio.messages("refused", 1)])
+        assert exchange.status is None
+        assert process.wait() == 1
+    assert process.errors.startswith("DATABASE_URL: the disk failed under ")
+    assert process.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("delay_seconds", [0, 0.3, 0.5, 0.6])
+def test_a_stop_while_a_checkpoint_fails(
+    library: Path, tmp_path: Path, delay_seconds: float
+) -> None:
+    studio = Studio(library, tmp_path, 0)
+    sent = studio.messages("stop", 30)
+    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+        assert {each.status for each in deliver(process.port, [sent])} == {200}
+        with studio.shim.failing(Call.SYNC, errno.EIO, "app.db", times=1):
+            time.sleep(delay_seconds)
+            code = process.stop()
+            assert code == studio.shim.hits
+        operations = read(studio.shim.journal)
+    assert len(reasons_of(process)) == code
+    verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
+    assert verdict.is_kept, verdict
+
+
 def test_a_sync_of_the_database_file_that_fails_once_takes_nothing_with_it(
     library: Path, tmp_path: Path
 ) -> None:
-    """The log is what has all of it then: no part of it may be overwritten before it is moved anew.
+    """The WAL is the only whole copy then: it must be checkpointed again from its first frame.
 
-    Somebody who reads keeps a checkpoint from moving all of the log: it moves a part, and does not
-    sync it. The sync that would cover that part fails, and the next one succeeds.
+    A reader keeps a checkpoint from the last frames: it writes a part, and does not sync it. The
+    sync that would cover that part fails, and the next one succeeds.
     """
     studio = Studio(library, tmp_path, 0)
     sent = studio.messages("checkpoint", 40)
-    with ServiceProcess(studio.folder, studio.environment(str(DATABASE))) as process:
+    with studio.supervisor(str(DATABASE)) as service:
         database = studio.shim.disk / DATABASE
 
         def store(messages: list[Sent]) -> None:
-            def is_stored() -> bool:
-                return {each.status for each in deliver(process.port, [messages])} == {200}
-
-            wait_until(is_stored)
+            assert {each.status for each in service.deliver([messages])} == {200}
 
         store(sent[:15])
         uri = f"{database.as_uri()}?mode=ro"
@@ -111,12 +195,14 @@ def test_a_sync_of_the_database_file_that_fails_once_takes_nothing_with_it(
             with studio.shim.failing(Call.SYNC, errno.EIO, "app.db", times=1):
                 reader.close()
                 store(sent[20:21])
-                wait_until(lambda: studio.shim.hits == 1)
+                wait_until(lambda: service.has_ended)
+                assert studio.shim.hits == 1
+        store(sent[21:30])
         wait_until(lambda: _count(studio, SyncEnd) > 1)
-        store(sent[21:])  # over what the log had
+        store(sent[30:])  # over what the WAL had
         operations = read(studio.shim.journal)
-        process.process.kill()
-        process.wait()
+    assert service.starts == 2
+    assert service.complaints == []
     verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, by_id(sent))
     assert verdict.is_kept, verdict
 
@@ -124,20 +210,18 @@ def test_a_sync_of_the_database_file_that_fails_once_takes_nothing_with_it(
 def test_a_start_after_a_failed_sync_builds_on_nothing_that_is_not_on_the_disk(
     library: Path, tmp_path: Path
 ) -> None:
-    """What could not be synced looks like a whole commit to who opens the log anew."""
+    """A commit that could not be synced looks whole to the process that opens the WAL next."""
     studio = Studio(library, tmp_path, 0)
     before, refused, after = (studio.messages(name, 3) for name in ("before", "refused", "after"))
-    environment = studio.environment(str(DATABASE))
-    with ServiceProcess(studio.folder, environment) as process:
-        assert [each.status for each in deliver(process.port, [before])] == [200] * 3
+    with studio.supervisor(str(DATABASE)) as service:
+        assert [each.status for each in service.deliver([before])] == [200] * 3
         with studio.shim.failing(Call.SYNC, errno.EIO, LOG, times=1):
-            assert deliver(process.port, [refused[:1]])[0].status == 503
-        process.process.kill()
-    with ServiceProcess(studio.folder, environment) as process:
-        assert [each.status for each in deliver(process.port, [after])] == [200] * 3
-        process.process.kill()
+            assert service.deliver([refused[:1]])[0].status is None
+        assert service.starts == 2
+        assert [each.status for each in service.deliver([after])] == [200] * 3
+        operations = read(studio.shim.journal)
+    assert service.complaints == []
     sent = by_id([*before, *refused, *after])
-    operations = read(studio.shim.journal)
     verdict = lose_all_unsynced(studio.folder, studio.before, operations, DATABASE, sent)
     assert verdict.is_kept, verdict
 

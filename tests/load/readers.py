@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import cycle
 from statistics import median
 
-from service.store.sqlite.checkpoints import LOG_FRAMES_MAX
+from service.store.sqlite.checkpoints import WAL_FRAMES_MAX
 from tests.bench.client import Client
 from tests.bench.databases import Copy, prepare
 from tests.bench.reads import slow_paths
@@ -34,7 +34,7 @@ them."""
 PEAK_SECONDS = 3
 WINDOW_SECONDS = 5
 FRAME_BYTES = 4_096 + 24
-WAL_MEBIBYTES_MAX = 4 * LOG_FRAMES_MAX * FRAME_BYTES / 2**20
+WAL_MEBIBYTES_MAX = 4 * WAL_FRAMES_MAX * FRAME_BYTES / 2**20
 """The WAL grows beyond the limit while a search of up to QUERY_TIMEOUT_SECONDS ends."""
 
 

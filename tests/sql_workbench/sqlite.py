@@ -12,7 +12,7 @@ import msgspec
 from service.errors import DatabaseError
 from service.store.migrate import load_migrations
 from service.store.queries import SqliteQueries, load_queries
-from service.store.sqlite.pool import describe_driver, driver, split_statements
+from service.store.sqlite.connection import describe_driver, driver, split_statements
 from tests.sql_workbench.dialect import Broken, Described, Query
 
 _commented = re.compile(

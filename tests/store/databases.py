@@ -26,7 +26,7 @@ from service.store.postgres import store as postgres
 from service.store.postgres.store import PostgresStore
 from service.store.queries import sql_folder
 from service.store.sqlite import reads as sqlite_reads
-from service.store.sqlite.pool import driver
+from service.store.sqlite.connection import driver
 from service.store.sqlite.store import SqliteStore
 from tests.support.postgres.databases import connected
 from tests.support.postgres.suite import empty_database

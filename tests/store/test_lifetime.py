@@ -1,8 +1,6 @@
 """How every store begins, fails, recovers and ends."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,18 +9,6 @@ from tests.store.databases import Database, one_of_each_kind
 from tests.store.messages import message
 
 pytestmark = [pytest.mark.anyio, one_of_each_kind]
-
-THREAD_END_SECONDS = 30
-
-
-@pytest.fixture
-def no_thread_stays() -> Iterator[None]:
-    """Fails the test when a thread that began in it does not end: such a process never would."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(THREAD_END_SECONDS)
-        assert not thread.is_alive(), thread
 
 
 async def test_a_sound_store_passes_its_check_again_and_again(store: Store) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.migrate import Migration, choose_pending, load_migrations
-from service.store.sqlite.pool import split_statements
+from service.store.sqlite.connection import split_statements
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
 from tests.store.processes import OPEN_A_SQLITE_STORE, start_at_once

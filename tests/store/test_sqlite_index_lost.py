@@ -10,8 +10,8 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.interface import Filter
+from service.store.sqlite.connection import driver
 from service.store.sqlite.indexer import index_path
-from service.store.sqlite.pool import driver
 from service.store.sqlite.store import SqliteStore
 from tests.store.databases import Indexing, SqliteDatabase
 from tests.store.messages import message

@@ -17,7 +17,7 @@ from service.commands import compression
 from service.commands.import_.command import main
 from service.messages.instants import format_instant
 from service.store.interface import Filter, Row
-from service.store.sqlite.pool import driver
+from service.store.sqlite.connection import driver
 from tests.support.kinds import store_of
 from tests.support.service import ROOT, Json, encode, message
 

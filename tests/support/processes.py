@@ -175,3 +175,9 @@ def serving(folder: Path, **environment: str) -> Iterator[ServiceProcess]:
         yield process
         assert process.stop() == 0
         assert process.errors == ""
+
+
+def free_port() -> str:
+    """A port that was free a moment ago: what the process chooses, only its log would tell."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])

@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from service.telemetry import logs
 from service.telemetry.logs import Log
-from tests.support.processes import ServiceProcess
+from tests.support.processes import ServiceProcess, free_port
 from tests.support.service import (
     Json,
     message,
@@ -67,12 +66,6 @@ async def test_dropped_lines_are_a_metric(tmp_path: Path, monkeypatch: pytest.Mo
         for _ in range(3):
             await service.get("/health/live")
         assert (await service.metrics())["log_lines_dropped_total"] == 3
-
-
-def free_port() -> str:
-    """A free port. Port 0 would not do: nobody reads the log that names the chosen port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
 
 
 def test_a_blocked_standard_output_blocks_no_request(tmp_path: Path, pipe: tuple[int, int]) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from contextlib import closing
+from functools import partial
 
 from service.commands.import_.arguments import Options, parse
 from service.commands.import_.batches import Reader
@@ -16,10 +17,14 @@ from service.commands.import_.sources import Valve
 from service.errors import SettingsError
 from service.settings import Settings
 from service.store.factory import make_store
+from service.store.failure import end_process
 from service.store.interface import Store
 
 VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT", "MAX_BODY_BYTES")
 """What is read of the environment; the rest of it is the service's own affair."""
+
+FAILED_EXIT_CODE = 2
+"""For a database that can't be used, or a rejects file that can't be written."""
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +40,7 @@ def main(arguments: list[str]) -> int:
             return asyncio.run(_import(options, settings, rejects))
     except (SettingsError, RejectsError) as error:
         _fail(str(error))
-        return 2
+        return FAILED_EXIT_CODE
     except KeyboardInterrupt:  # before there was anything to stop
         return 128 + signal.SIGINT
 
@@ -59,7 +64,7 @@ async def _import(options: Options, settings: Settings, rejects: Rejects) -> int
 
 
 async def _opened(settings: Settings) -> Store:
-    store = make_store(settings)
+    store = make_store(settings, partial(end_process, exit_code=FAILED_EXIT_CODE))
     await store.open()
     return store
 
@@ -68,7 +73,7 @@ def _exit_code(pipeline: Pipeline, signals: list[signal.Signals]) -> int:
     if signals:
         return 128 + signals[0]
     if pipeline.failure is not None:
-        return 2
+        return FAILED_EXIT_CODE
     return 0 if pipeline.tally.all_stored else 1
 
 

@@ -8,14 +8,15 @@ index and the unindexed messages.
 import asyncio
 import hashlib
 import sqlite3
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from service.store.interface import StoreDamaged
 from service.store.queries import SqliteQueries
-from service.store.sqlite.pool import Options, Pool, driver, execute_all
+from service.store.sqlite.connection import Options, driver, execute_all
+from service.store.sqlite.pool import Pool
 
 SUFFIX = "-index"
 BATCH_MESSAGES_MAX = 20_000
@@ -133,10 +134,6 @@ class Indexer:
         last_seq = await self._pool.run(self._last_seq)
         while 0 < (await self._index_next()).last_seq < last_seq:
             pass
-
-    def emptied(self) -> AbstractAsyncContextManager[None]:
-        """See `Pool.emptied`."""
-        return self._pool.emptied()
 
     async def close(self) -> None:
         """Stop after the current batch; safe to call twice."""

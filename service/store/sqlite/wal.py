@@ -1,4 +1,4 @@
-"""The log (-wal) of a database, as a file."""
+"""The write-ahead log (WAL) of a database, as a file."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 CHUNK_BYTES = 1 << 20
 
 
-def rewrite_log(database: Path) -> None:
-    """Write the log over itself, and return when the disk has all of it; raises OSError.
+def rewrite_wal(database: Path) -> None:
+    """Write the WAL over itself, and sync it. Raises OSError.
 
-    A sync that fails may leave in the system's memory alone what it could not write. To whoever
-    opens the file it looks like the rest of it, and no later sync writes it: SQLite would take it
-    for stored, and append to it what the disk could never reach. What is written again is synced.
+    After a failed sync, frames may be in the system's memory alone. They look like the rest of the
+    file, and no later sync writes them. SQLite would take them for stored and append to them. What
+    is written again is synced.
 
-    Nobody may write to the log meanwhile: call it under the write lock. (The lock is in no part of
-    this file, so that closing it here takes no lock from SQLite.)
+    Call it under the write lock. To close the file here releases no lock of SQLite's: those are in
+    other files.
     """
     try:
         descriptor = os.open(database.with_name(f"{database.name}-wal"), os.O_RDWR)

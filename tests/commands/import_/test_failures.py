@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.commands.import_.command import main
-from service.store.sqlite.pool import driver
+from service.store.sqlite.connection import driver
 from tests.support.imports import (
     counts,
     imported,

@@ -13,7 +13,7 @@ from service.commands.import_.command import main
 from service.commands.import_.indexing import MESSAGES_A_ROUND, MESSAGES_BEHIND_MAX, Indexing
 from service.commands.import_.pace import BATCH_LINES_MAX, BATCH_LINES_MIN, BATCH_SECONDS, Pace
 from service.store.interface import StoreError
-from service.store.sqlite.pool import driver
+from service.store.sqlite.connection import driver
 from service.store.sqlite.store import SqliteStore
 from tests.support.imports import counts, imported, messages, read_all, started, stored, written
 

@@ -1,0 +1,49 @@
+"""The readiness probe's look at the database, on a connection of its own."""
+
+import asyncio
+import time
+
+from service.store.interface import PROBE_SECONDS, PROOF_SECONDS, StoreError
+from service.store.queries import SqliteQueries
+from service.store.sqlite.connection import Options
+from service.store.sqlite.pool import Pool
+from service.store.sqlite.reads import look
+
+
+class Probe:
+    """Finds out in time whether the database reads and stores. `close` it."""
+
+    def __init__(self, writer: Pool, options: Options, queries: SqliteQueries) -> None:
+        """`options` are those of a connection that reads."""
+        self._writer = writer
+        self._reader = Pool(1, options, queries)
+        self._queries = queries
+        self._stored_at = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
+
+    def note(self, is_stored: bool) -> None:
+        """A batch was stored, or failed."""
+        self._stored_at = time.monotonic() if is_stored else float("-inf")
+
+    async def look(self) -> None:
+        """Read from both files, and write unless a batch was just stored. Raises StoreError."""
+        await self._reader.run(lambda raw: look(raw, self._queries))
+        if time.monotonic() - self._stored_at > PROOF_SECONDS:
+            now = {"now": time.time_ns() // 1_000}
+            await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
+
+    async def check(self) -> None:
+        """As `look`, within PROBE_SECONDS. A look that takes longer goes on, and is joined next."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self.look())
+            self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.wait([self._looking], timeout=PROBE_SECONDS)
+        if not self._looking.done():
+            raise StoreError(f"no answer within {PROBE_SECONDS:g} s")
+        self._looking.result()
+
+    async def close(self) -> None:
+        """Close the connection, after a look under way; safe to call twice."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
+        await self._reader.close()
