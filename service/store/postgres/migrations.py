@@ -1,7 +1,8 @@
 """Brings a database up to date: its encoding, its migrations, and the index of texts."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -65,6 +66,19 @@ class Migrator:
             pass
         return await self._prepare_search(connection)
 
+    async def inspect(self, connection: Connection) -> Database:
+        """Look at a database without writing; raises DatabaseError unless it is up to date."""
+        try:
+            applied = await self._list_applied(connection)
+        except asyncpg.UndefinedTableError:
+            applied = []
+        if pending := choose_pending(self._migrations, applied):
+            raise DatabaseError(
+                f"{pending[0].name} has not run there: run `python -m service migrate` first"
+            )
+        (server,) = await connection.fetch(self._queries.read_server)
+        return Database(_name_engine(server), server["has_texts"], trouble=None)
+
     async def create_list(self, connection: Connection) -> None:
         """Create the list of migrations, and its row that is locked; others may do the same."""
         for is_last in (False, True):
@@ -80,11 +94,14 @@ class Migrator:
         """Run the next pending migration, if any, and record it in the same transaction."""
         async with connection.transaction():
             await connection.fetch(self._queries.lock_migrations)
-            applied = await connection.fetch(self._queries.list_migrations)
-            pending = choose_pending(self._migrations, [tuple(row) for row in applied])
+            pending = choose_pending(self._migrations, await self._list_applied(connection))
             if pending:
                 await self._apply(connection, pending[0])
         return bool(pending)
+
+    async def _list_applied(self, connection: Connection) -> list[tuple[int, str, str]]:
+        rows = await connection.fetch(self._queries.list_migrations)
+        return [(row["number"], row["name"], row["digest"]) for row in rows]
 
     async def _apply(self, connection: Connection, migration: Migration) -> None:
         try:
@@ -101,7 +118,7 @@ class Migrator:
         async with connection.transaction():
             await connection.fetch(self._queries.lock_migrations)
             (server,) = await connection.fetch(self._queries.read_server)
-            engine = " ".join(server["version"].split()[:2]).lower()
+            engine = _name_engine(server)
             if server["has_texts"]:
                 return Database(engine, has_texts=True, trouble=None)
             if not server["has_trigrams"]:
@@ -114,3 +131,8 @@ class Migrator:
                 trouble = f"{SLOW_SEARCH}: {describe_error(error)}"
                 return Database(engine, has_texts=False, trouble=trouble)
             return Database(engine, has_texts=True, trouble=None)
+
+
+def _name_engine(server: Mapping[str, Any]) -> str:
+    """As "postgresql 17.10"."""
+    return " ".join(server["version"].split()[:2]).lower()

@@ -4,7 +4,8 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -93,16 +94,17 @@ class PostgresStore:
 
         Raises DatabaseError, which names the server and what is wrong with it.
         """
-        for pool in self._pools:
-            await pool.open()
-        try:
+        async with self._opening():
             self._database = await self._writers.run(MIGRATION_SECONDS_MAX, self._migrator.migrate)
             await self._prober.run(COMMIT_SECONDS_MAX, self._probe)
-        except (StoreError, DatabaseError) as error:
-            await self.close()
-            raise DatabaseError(f"DATABASE_URL: can't use {self._server.name}: {error}") from error
         self._indexer.has_texts = self._database.has_texts
         self._indexer.start()
+
+    async def open_to_read(self) -> None:
+        """See `store.interface.Store.open_to_read`. The right to SELECT is enough."""
+        async with self._opening():
+            self._database = await self._readers.run(COMMIT_SECONDS_MAX, self._migrator.inspect)
+        self._indexer.has_texts = self._database.has_texts
 
     @property
     def engine(self) -> str:
@@ -185,6 +187,17 @@ class PostgresStore:
         for pool in self._pools:
             await pool.close()
         await self._server.close()
+
+    @asynccontextmanager
+    async def _opening(self) -> AsyncIterator[None]:
+        """Open the pools; after an error inside close them again, and raise DatabaseError."""
+        for pool in self._pools:
+            await pool.open()
+        try:
+            yield
+        except (StoreError, DatabaseError) as error:
+            await self.close()
+            raise DatabaseError(f"DATABASE_URL: can't use {self._server.name}: {error}") from error
 
     def _pool_for(self, chosen: Filter) -> Pool:
         return self._searchers if chosen.q_folded else self._readers
