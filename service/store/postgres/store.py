@@ -14,6 +14,8 @@ import msgspec
 from service.errors import DatabaseError
 from service.messages.message import Message
 from service.store.interface import (
+    PROBE_SECONDS,
+    PROOF_SECONDS,
     DatabaseSilent,
     Filter,
     Outcome,
@@ -39,12 +41,6 @@ SEARCHERS = 2
 
 COMMIT_SECONDS_MAX = 5
 """A batch that is not stored by then is given up, and its webhooks get 503."""
-
-PROBE_SECONDS_MAX = 0.8
-"""The deadline of the readiness probe, which answers within a second."""
-
-PROOF_SECONDS = 5.0
-"""A batch that was stored so recently proves that the database stores, however slowly."""
 
 MIGRATION_SECONDS_MAX = 3_600
 
@@ -177,7 +173,7 @@ class PostgresStore:
 
     async def check(self) -> None:
         """See `store.interface.Store.check`. No read delays it: it has a connection of its own."""
-        await self._prober.run(PROBE_SECONDS_MAX, self._probe)
+        await self._prober.run(PROBE_SECONDS, self._probe)
         if self._indexer.trouble is not None:
             raise StoreError(f"the counts are not kept up to date: {self._indexer.trouble}")
 

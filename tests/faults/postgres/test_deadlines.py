@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.store.postgres.store import COMMIT_SECONDS_MAX, PROOF_SECONDS, READERS
+from service.store.interface import PROOF_SECONDS
+from service.store.postgres.store import COMMIT_SECONDS_MAX, READERS
 from service.store.queries import sql_folder
 from tests.faults.postgres.load import Load
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch
