@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from service.api import walk
-from tests.support.exports import Pages
+from tests.support.api.exports import Pages
 from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.support.postgres import suite
 from tests.support.service import Service, running

@@ -34,6 +34,7 @@ from service.store.postgres import indexer as postgres_indexer
 from service.store.postgres import reads as postgres_reads
 from service.store.sqlite import indexer
 from service.store.sqlite import reads as sqlite_reads
+from tests.support.api.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 from tests.support.kinds import STORES, empty_database
 from tests.support.model import Model, show, show_stats
 from tests.support.service import Json, Service, running
@@ -49,7 +50,6 @@ from tests.support.strategies import (
     texts,
     texts_with_cases,
 )
-from tests.support.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 
 on_each_database = pytest.mark.parametrize("kind", STORES)
 finding_the_smallest_failure_takes_minutes = pytest.mark.timeout(600)

@@ -15,7 +15,7 @@ import pytest
 
 from service.api.docs import FOLDER, accepts_gzip, escape_script
 from tests.api.test_errors import ALLOWED
-from tests.support.openapi import DOCUMENT, resolve
+from tests.support.api.openapi import DOCUMENT, resolve
 from tests.support.processes import serving
 from tests.support.service import Json, Service
 from tests.support.wires import served

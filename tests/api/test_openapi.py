@@ -17,7 +17,7 @@ from service.messages.instants import RFC3339_UTC
 from service.messages.message import E164, TEXT_CHARACTERS_MAX, WebhookBody
 from tests.api.test_authorization import PROTECTED
 from tests.api.test_errors import ALLOWED
-from tests.support.openapi import DOCUMENT, SCHEMAS, ecma, operations, query_parameters, resolve
+from tests.support.api.openapi import DOCUMENT, SCHEMAS, ecma, operations, query_parameters, resolve
 from tests.support.service import Json, Service
 
 pytestmark = pytest.mark.anyio

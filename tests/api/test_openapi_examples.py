@@ -17,8 +17,7 @@ from service.messages.message import decode_message
 from service.store.interface import QueryTimeout, Row, StoreError
 from tests.api.test_authorization import PROTECTED, TOKEN
 from tests.api.test_errors import ALLOWED
-from tests.support.kinds import StoreClass, store_of
-from tests.support.openapi import (
+from tests.support.api.openapi import (
     DOCUMENT,
     assert_described,
     described_errors,
@@ -27,6 +26,7 @@ from tests.support.openapi import (
     resolve,
     success,
 )
+from tests.support.kinds import StoreClass, store_of
 from tests.support.service import ROOT, Service, message, running
 from tests.support.wires import served
 

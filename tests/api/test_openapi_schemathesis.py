@@ -51,7 +51,7 @@ def run_schemathesis(process: ServiceProcess, folder: Path) -> str:
         ],
         cwd=folder,
         env=clean_environment(
-            SCHEMATHESIS_HOOKS="tests.support.schemathesis_hooks",
+            SCHEMATHESIS_HOOKS="tests.support.api.schemathesis_hooks",
             PYTHONPATH=str(ROOT),
             NO_PROXY="127.0.0.1",
         ),

@@ -27,11 +27,11 @@ from hypothesis.stateful import (
 )
 
 from service.store.interface import Position
+from tests.support.api.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 from tests.support.model import Model, position, show, show_stats
 from tests.support.processes import NO_TLS, ServiceProcess
 from tests.support.service import SECRET, Json, encode, samples, signed
 from tests.support.strategies import Question, Sent, questions, sent
-from tests.support.walks import check_a_walk_by_cursor, check_a_walk_by_offset
 
 IS_LONG = settings.get_current_profile_name() == "long"
 EXAMPLES, STEPS, LIVES_MAX = (500, 50, 10) if IS_LONG else (6, 25, 3)

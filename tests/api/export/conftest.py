@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.exports import SOME, fill, large
+from tests.support.api.exports import SOME, fill, large
 from tests.support.service import Service
 from tests.support.wires import SERVICE_LOOP
 

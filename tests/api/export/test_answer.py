@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.exports import PATH, SOME, Pages, fill
+from tests.support.api.exports import PATH, SOME, Pages, fill
 from tests.support.kinds import on_each_database, on_sqlite
 from tests.support.service import Service
 from tests.support.wires import served

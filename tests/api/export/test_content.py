@@ -21,7 +21,7 @@ from service.api.walk import (
 )
 from service.messages.instants import format_instant
 from service.store.interface import Filter, QueryTimeout, Row
-from tests.support.exports import (
+from tests.support.api.exports import (
     PATH,
     QUERIES,
     SOME,
@@ -34,8 +34,8 @@ from tests.support.exports import (
     parse_ndjson,
     without_null,
 )
+from tests.support.api.lists import ANNA, BERT, row
 from tests.support.kinds import on_each_database
-from tests.support.lists import ANNA, BERT, row
 from tests.support.service import Json, Service, message, running
 
 pytestmark = [pytest.mark.anyio, on_each_database]

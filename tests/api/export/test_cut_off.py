@@ -10,7 +10,7 @@ import pytest
 from service.api.export import EXPORTS_MAX
 from service.api.walk import FORMATS
 from service.store.interface import QueryTimeout, StoreError
-from tests.support.exports import LARGE_MESSAGES, PATH, SOME, Pages, fail, fill
+from tests.support.api.exports import LARGE_MESSAGES, PATH, SOME, Pages, fail, fill
 from tests.support.kinds import on_each_database, on_sqlite
 from tests.support.processes import NO_TLS, serving
 from tests.support.service import WAIT_SECONDS, Service, samples

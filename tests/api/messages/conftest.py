@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.lists import ANNA, BERT, CARL, row
+from tests.support.api.lists import ANNA, BERT, CARL, row
 from tests.support.service import Service
 
 

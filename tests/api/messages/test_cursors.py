@@ -9,8 +9,8 @@ import pytest
 
 from service.api.cursors import Cursor, encode_cursor
 from service.store.interface import Filter, Position
+from tests.support.api.lists import ANNA, BERT, assert_refused, ids, page, walk
 from tests.support.kinds import on_each_database, on_sqlite
-from tests.support.lists import ANNA, BERT, assert_refused, ids, page, walk
 from tests.support.service import Json, Service, message
 
 pytestmark = [pytest.mark.anyio, on_each_database]

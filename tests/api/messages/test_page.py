@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api.lists import ANNA, BERT, CARL, ids, page, walk
 from tests.support.kinds import on_each_database
-from tests.support.lists import ANNA, BERT, CARL, ids, page, walk
 from tests.support.service import Json, Service, message, running
 
 pytestmark = [pytest.mark.anyio, on_each_database]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.api.lists import assert_refused
 from tests.support.kinds import on_each_database, on_sqlite
-from tests.support.lists import assert_refused
 from tests.support.service import Service
 
 pytestmark = [pytest.mark.anyio, on_each_database]

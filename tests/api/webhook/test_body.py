@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api.webhooks import BODY, assert_refused, only_row
 from tests.support.kinds import on_each_database, on_sqlite
 from tests.support.service import Service, message, running, signature, signed
-from tests.support.webhooks import BODY, assert_refused, only_row
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 

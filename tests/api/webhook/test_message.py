@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.api.webhooks import assert_refused, only_row
 from tests.support.kinds import on_each_database, on_sqlite
 from tests.support.service import Json, Service, message, without
-from tests.support.webhooks import assert_refused, only_row
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 

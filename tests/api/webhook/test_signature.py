@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from service.store.interface import StoreError
+from tests.support.api.webhooks import BODY
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import SECRET, Service, encode, message, running, signature, signed
-from tests.support.webhooks import BODY
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from service.store.interface import StoreError
+from tests.support.api.webhooks import only_row
 from tests.support.kinds import StoreClass, on_each_database
 from tests.support.service import Json, Service, message
-from tests.support.webhooks import only_row
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 

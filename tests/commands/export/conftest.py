@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.exports import SOME, fill
+from tests.support.api.exports import SOME, fill
 
 
 @pytest.fixture

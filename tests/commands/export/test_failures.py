@@ -14,7 +14,7 @@ import pytest
 
 from service.commands.export.command import main
 from service.store.interface import StoreError
-from tests.support.exports import COMMAND, SOME, Pages, export, fail, fill, large, parse_ndjson
+from tests.support.api.exports import COMMAND, SOME, Pages, export, fail, fill, large, parse_ndjson
 from tests.support.kinds import environment_of, on_each_database, on_sqlite
 from tests.support.processes import clean_environment
 from tests.support.service import ROOT, WAIT_SECONDS

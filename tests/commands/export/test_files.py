@@ -11,7 +11,7 @@ import pytest
 
 from service.commands import compression
 from service.commands.export.command import main
-from tests.support.exports import (
+from tests.support.api.exports import (
     COMMAND,
     QUERIES,
     SOME,

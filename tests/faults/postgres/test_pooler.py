@@ -17,13 +17,13 @@ from tests.faults.postgres.stored import find_damage, is_indexed, stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
 from tests.faults.recovery import look
 from tests.faults.traffic import COMMON
+from tests.support.api.walks import check_a_walk_by_cursor
 from tests.support.model import Model
 from tests.support.postgres.pgbouncer import PgBouncer
 from tests.support.postgres.server import Server
 from tests.support.processes import NO_TLS, ServiceProcess, clean_environment
 from tests.support.service import ROOT, Json
 from tests.support.strategies import Question
-from tests.support.walks import check_a_walk_by_cursor
 
 POOL_SIZE = 2
 MESSAGES = 500

@@ -16,8 +16,8 @@ import pytest
 from service.messages.instants import format_instant
 from service.messages.message import decode_message
 from service.store.interface import Row
+from tests.support.api.lists import ANNA, BERT, CARL, row
 from tests.support.kinds import StoreClass, store_of
-from tests.support.lists import ANNA, BERT, CARL, row
 from tests.support.service import ROOT, WAIT_SECONDS, Json, Service, encode, message
 
 PATH = "/messages/export"
