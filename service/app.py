@@ -8,6 +8,7 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.authorization import RequireToken
+from service.api.caller import CallerReader
 from service.api.docs import Description, Docs
 from service.api.export import Export
 from service.api.messages import Messages
@@ -34,6 +35,7 @@ PATHS = (
     "/openapi.json",
     "/docs",
 )
+PROBES = ("/health/live", "/health/ready", "/metrics")
 
 
 class ExactRoute(Route):
@@ -59,8 +61,14 @@ class Application:
         )
         self.metrics.index_lag_messages.set_function(store.messages_behind)
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
-        router = Router(self._routes(), redirect_slashes=False)
-        self._serve = RequestObserver(router, log, self.metrics)
+        self._ready = Ready(store, has_secret=bool(settings.secrets))
+        self._serve = RequestObserver(
+            Router(self._routes(), redirect_slashes=False),
+            log,
+            self.metrics,
+            CallerReader(settings.trusted_proxies),
+            quiet_paths=() if settings.logs_probes else PROBES,
+        )
         self._opening: asyncio.Task[None] | None = None
         self.start_error: StartError | None = None
         """Why the start failed."""
@@ -71,6 +79,10 @@ class Application:
         else:
             await self._serve(scope, receive, send)
 
+    def begin_stop(self) -> None:
+        """Be not ready from now on. All else goes on until the lifespan ends."""
+        self._ready.is_stopping = True
+
     def give_up_start(self) -> None:
         """Stop opening the store. The start then fails without a `start_error`."""
         if self._opening is not None:
@@ -79,14 +91,13 @@ class Application:
     def _routes(self) -> list[ExactRoute]:
         settings, store = self._settings, self._store
         webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self.metrics)
-        ready = Ready(store, has_secret=bool(settings.secrets))
         return [
             ExactRoute("/webhook", webhook, methods=["POST"]),
             ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
             ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
             ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
             ExactRoute("/health/live", Live(), methods=["GET"]),
-            ExactRoute("/health/ready", ready, methods=["GET"]),
+            ExactRoute("/health/ready", self._ready, methods=["GET"]),
             ExactRoute("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
             ExactRoute("/openapi.json", Description(), methods=["GET"]),
             ExactRoute("/docs", Docs(), methods=["GET"]),

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from service.errors import SettingsError
 
 T = TypeVar("T")
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_SUFFIX = "_FILE"
@@ -56,8 +57,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret_previous: Secret | None = None
     database: SqliteFile | PostgresServer = SqliteFile(Path("data/app.db"))
     log_level: str = "INFO"
+    logs_probes: bool = True
     host: str = "127.0.0.1"
     port: int = 8000
+    keep_alive_seconds: int = 75
+    stop_delay_seconds: int = 0
+    trusted_proxies: tuple[Network, ...] = ()
     body_bytes_max: int = 1_048_576
     queue_messages_max: int = 10_000
     query_timeout_seconds: int = 5
@@ -143,6 +148,16 @@ def _log_level(text: str) -> str:
     return text.upper()
 
 
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(","))
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:%-]+", text):
         raise ValueError
@@ -195,8 +210,20 @@ VARIABLES = {
         has_file=True,
     ),
     "LOG_LEVEL": Variable("log_level", _log_level, "one of " + ", ".join(LOG_LEVELS)),
+    "LOG_PROBES": Variable("logs_probes", _boolean, "true or false"),
     "HOST": Variable("host", _host, "a host name or an IP address"),
     "PORT": Variable("port", whole_number(0, 65_535), "a whole number from 0 to 65535"),
+    "KEEP_ALIVE_SECONDS": Variable(
+        "keep_alive_seconds", whole_number(1, 86_400), "a whole number of seconds from 1 to 86400"
+    ),
+    "STOP_DELAY_SECONDS": Variable(
+        "stop_delay_seconds", whole_number(0, 3_600), "a whole number of seconds from 0 to 3600"
+    ),
+    "TRUSTED_PROXIES": Variable(
+        "trusted_proxies",
+        _networks,
+        "IP addresses or networks (10.0.0.0/8), separated by commas",
+    ),
     "MAX_BODY_BYTES": Variable(
         "body_bytes_max", whole_number(1, 2**31), "a whole number of bytes from 1 to 2147483648"
     ),

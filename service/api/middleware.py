@@ -1,25 +1,18 @@
 """The one place that sees every request: request id, clock, errors, log line, metrics."""
 
 import asyncio
-import itertools
-import re
-import secrets
 import time
+from collections.abc import Collection
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.answers import Headers, encode_refusal, send_json
+from service.api.caller import REQUEST_ID, CallerReader
 from service.errors import REFUSAL, ClientLeft, RequestError, TooSlow, Unavailable
 from service.store.interface import QueryTimeout, StoreError
 from service.telemetry.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.telemetry.metrics import Metrics
-
-REQUEST_ID_HEADER = b"x-request-id"
-
-_process_id = secrets.token_hex(8).encode()
-_request_numbers = itertools.count(1)
-_sane_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
 class RequestObserver:
@@ -28,15 +21,25 @@ class RequestObserver:
     `scope["log_line"]` is the line, to which routes add fields.
     """
 
-    def __init__(self, app: ASGIApp, log: Log, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        log: Log,
+        metrics: Metrics,
+        callers: CallerReader,
+        quiet_paths: Collection[str] = (),
+    ) -> None:
+        """A request to one of `quiet_paths` has no line, unless it fails."""
         self.app = app
         self._log = log
         self._metrics = metrics
+        self._callers = callers
+        self._quiet_paths = quiet_paths
         self._clock = Clock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        request_id = _request_id_of(scope["headers"])
+        request_id, client, trace_id = self._callers.read(scope)
         line = scope["log_line"] = RequestLine(
             ts="",
             level="INFO",
@@ -44,8 +47,10 @@ class RequestObserver:
             request_id=request_id.decode(),
             method=scope["method"],
             path=scope["path"][:PATH_CHARACTERS_MAX],
+            client=client,
+            trace_id=trace_id,
         )
-        id_header = (REQUEST_ID_HEADER, request_id)
+        id_header = (REQUEST_ID, request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -70,22 +75,8 @@ class RequestObserver:
             line.latency_ms = round(seconds * 1000, 3)
             line.ts = self._clock.format(time.time())
             line.level = _level(line.status)
-            self._log.request(line)
-
-
-def _request_id_of(headers: Headers) -> bytes:
-    """The caller's request id if it is sane, else a fresh one."""
-    for name, value in headers:
-        if name == REQUEST_ID_HEADER:
-            if _sane_request_id(value):
-                return bytes(value)
-            break
-    return fresh_request_id()
-
-
-def fresh_request_id() -> bytes:
-    """A request id that is unique in all processes."""
-    return b"%s-%x" % (_process_id, next(_request_numbers))
+            if line.status >= 400 or scope["path"] not in self._quiet_paths:
+                self._log.request(line)
 
 
 async def _answer_error(error: BaseException, line: RequestLine, send: Send) -> None:

@@ -26,7 +26,7 @@ class Live:
 
 
 class Ready:
-    """Webhooks can be verified, and the database reads and writes."""
+    """Webhooks can be verified, the database reads and writes, and no stop has begun."""
 
     def __init__(self, store: Store, has_secret: bool) -> None:
         self._store = store
@@ -34,6 +34,7 @@ class Ready:
         self._checking = asyncio.Lock()
         self._checked_at = float("-inf")
         self._trouble: str | None = None
+        self.is_stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         trouble = await self._find_trouble()
@@ -43,6 +44,8 @@ class Ready:
             await send_json(send, 503, encode(NotReady("not ready", trouble)))
 
     async def _find_trouble(self) -> str | None:
+        if self.is_stopping:
+            return "the service is stopping"
         if not self._has_secret:
             return "no webhook secret is configured (WEBHOOK_SECRET)"
         async with self._checking:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from service.api.answers import encode_refusal
-from service.api.middleware import REQUEST_ID_HEADER, fresh_request_id
+from service.api.caller import REQUEST_ID, fresh_request_id
 from service.errors import StartError
 from service.http.protocol import HttpProtocol
 from service.http.sockets import listen
@@ -215,7 +215,7 @@ def _answer_and_close(accepted: socket.socket) -> None:
         b"content-length: %d" % len(body),
         b"connection: close",
         b"retry-after: 1",
-        REQUEST_ID_HEADER + b": " + fresh_request_id(),
+        REQUEST_ID + b": " + fresh_request_id(),
     )
     with accepted, suppress(OSError):
         accepted.send(REFUSED + b"\r\n".join(fields) + b"\r\n\r\n" + body, MORE_FOLLOWS)

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from service.errors import REFUSAL, BadRequest, HeadTooLarge, RequestError, TooLate
 from service.http.deadlines import ArrivalDeadline, Phase, TakeDeadline
+from service.http.http10 import without_chunks
 from service.http.request_head import (
     FRAMING_RULE,
     HEAD_RULE,
@@ -25,7 +26,7 @@ from service.http.request_head import (
     pick_decisive,
     write_head,
 )
-from service.http.transport import JoiningTransport
+from service.http.transport import BODY_BYTES, GARBAGE_BYTES, JoiningTransport
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -66,7 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
         if awaited:
             awaited[-1].keep_alive = False  # closes the connection after its answer
             self._arrival.stop()
-            self._joining.lingers = False  # nothing more arrives
+            self._joining.linger_bytes = 0  # nothing more arrives
         return bool(awaited)
 
     def pause_writing(self) -> None:
@@ -91,7 +92,8 @@ class HttpProtocol(HttpToolsProtocol):
     # Receiving
 
     def data_received(self, data: bytes) -> None:
-        if self._reads_no_more:
+        if self._reads_no_more or self._joining.is_closing():
+            self._joining.discard(data)
             return
         self._unset_keepalive_if_required()
         was_between_requests = self._receiving is None
@@ -124,6 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.expect_100_continue = expects_continue(version, decisive)
         super().on_headers_complete()
         self._receiving = Phase.BODY
+        self._joining.linger_bytes = BODY_BYTES  # until the body is whole
         self._size.begin_framing()
         # The application holds the list of headers: trailers must not be added to it.
         self.headers = NoTrailers()
@@ -134,6 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._receiving = None
+        self._joining.linger_bytes = 0
         if not self._offers_upgrade():
             super().on_message_complete()
 
@@ -208,6 +212,8 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.keep_alive = False  # and the answer says so: Connection: close
         if cycle.waiting_for_100_continue:
             app = self._closing_unless_continued(cycle, app)
+        if cycle.scope["http_version"] == "1.0":
+            app = without_chunks(cycle, self._joining, app)
         super()._start_asgi_task(cycle, app)
 
     def _closing_unless_continued(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
@@ -271,7 +277,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Discard all further bytes, and leave the client time to read its last answer."""
         self._reads_no_more = True
         self._arrival.stop()
-        self._joining.lingers = True
+        self._joining.linger_bytes = GARBAGE_BYTES
 
 
 def _will_be_answered(cycle: RequestResponseCycle) -> bool:

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, cast
 
@@ -19,9 +19,6 @@ from service.http.protocol import HttpProtocol
 from service.http.sockets import bind
 from service.settings import Settings
 from service.telemetry.logs import Log, StandardLogging
-
-KEEP_ALIVE_SECONDS = 75
-"""Longer than common proxies keep a connection (60 s), so that the proxy closes it first."""
 
 GRACEFUL_SECONDS = 6
 """How long a stop waits for requests under way: longer than a batch may take to fail. With
@@ -42,17 +39,28 @@ class GracefulServer(uvicorn.Server):
     """Exits with code 0 after SIGTERM and SIGINT. Drains the store even after a second signal."""
 
     def __init__(
-        self, config: uvicorn.Config, listener: Listener, give_up_start: Callable[[], None]
+        self, config: uvicorn.Config, listener: Listener, app: Application, stop_delay_seconds: int
     ) -> None:
         super().__init__(config)
         self._listener = listener
-        self._give_up_start = give_up_start
+        self._app = app
+        self._stop_delay_seconds = stop_delay_seconds
+        self._stop: asyncio.TimerHandle | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: not ready at once, and no longer serving after the delay, or a second signal."""
+        self._app.begin_stop()
+        if self._stop_delay_seconds and self.started and self._stop is None:
+            self._stop = asyncio.get_running_loop().call_later(
+                self._stop_delay_seconds, super().handle_exit, sig, frame
+            )
+            return
+        if self._stop is not None:
+            self._stop.cancel()
         super().handle_exit(sig, frame)
         if not self.started:
             # Opening the database can take long: another instance may be migrating it.
-            self._give_up_start()
+            self._app.give_up_start()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -105,7 +113,7 @@ def serve(settings: Settings) -> None:
     try:
         connections_max = allow_connections()
         app = Application(settings, log)
-        config = configure(app)
+        config = configure(app, settings.keep_alive_seconds)
         _prepare_interpreter()
         with (
             StandardLogging.installed(log),
@@ -113,7 +121,7 @@ def serve(settings: Settings) -> None:
         ):
             sockets = bind(settings.host, settings.port)
             listener = Listener(sockets, connections_max, app.metrics, log)
-            server = GracefulServer(config, listener, app.give_up_start)
+            server = GracefulServer(config, listener, app, settings.stop_delay_seconds)
             _run(runner, server, app, sockets)
     finally:
         log.close()
@@ -130,7 +138,7 @@ def _prepare_interpreter() -> None:
     gc.set_threshold(GC_ALLOCATIONS)
 
 
-def configure(app: Any) -> uvicorn.Config:
+def configure(app: Any, keep_alive_seconds: float) -> uvicorn.Config:
     """The configuration of uvicorn."""
     return uvicorn.Config(
         app,
@@ -141,7 +149,7 @@ def configure(app: Any) -> uvicorn.Config:
         log_config=None,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type] # tests have short ones
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 

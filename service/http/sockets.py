@@ -48,7 +48,8 @@ def _bind(family: int, address: Any) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # `::` is every address of both families; any other address is bound by itself.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
         bound.bind(address)
         # With the option, a second service could bind the port until this one listens.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

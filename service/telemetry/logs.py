@@ -43,8 +43,10 @@ class RequestLine(msgspec.Struct, gc=False):
     request_id: str
     method: str
     path: str
+    client: str
     status: int = 0
     latency_ms: float = 0.0
+    trace_id: str | msgspec.UnsetType = msgspec.UNSET
     result: str | msgspec.UnsetType = msgspec.UNSET
     message_id: str | msgspec.UnsetType = msgspec.UNSET
     dup: bool | msgspec.UnsetType = msgspec.UNSET

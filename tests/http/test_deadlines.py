@@ -127,11 +127,8 @@ async def test_a_slow_commit_is_not_the_clients_fault(
 
 
 @pytest.mark.parametrize("last", [b"", b"\r\n"], ids=["", "and an empty line"])
-async def test_an_idle_connection_is_closed_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: bytes
-) -> None:
-    monkeypatch.setattr("service.http.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
-    async with served(tmp_path) as wires:
+async def test_an_idle_connection_is_closed_in_the_end(tmp_path: Path, last: bytes) -> None:
+    async with served(tmp_path, keep_alive_seconds=HASTE_SECONDS) as wires:
         wire = await wires.connect()
         await wire.send(GET)
         assert (await wire.answer()).status == 200

@@ -137,11 +137,8 @@ async def test_the_rest_of_a_refused_body_has_a_deadline(
         assert await wire.rest() == b""
 
 
-async def test_after_a_refused_body_an_idle_connection_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.http.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
-    async with served(tmp_path, MAX_BODY_BYTES="10") as wires:
+async def test_after_a_refused_body_an_idle_connection_is_closed(tmp_path: Path) -> None:
+    async with served(tmp_path, keep_alive_seconds=HASTE_SECONDS, MAX_BODY_BYTES="10") as wires:
         wire = await wires.connect()
         await wire.send(head("Content-Length: 100"))
         assert (await wire.answer()).status == 413

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from service.http.deadlines import BODY_SECONDS, HEAD_SECONDS
 from service.http.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
-from service.http.server import KEEP_ALIVE_SECONDS
+from service.settings import Settings
 from tests.bench.servers import SERVICE, Running, running
 from tests.bench.wrk import Result
 from tests.load.traffic import (
@@ -59,7 +59,7 @@ class Kind(NamedTuple):
 KINDS = (
     Kind("a head byte by byte", HEAD, True, HEAD_SECONDS),
     Kind("no body", BODY, False, BODY_SECONDS),
-    Kind("idle", IDLE, False, KEEP_ALIVE_SECONDS),
+    Kind("idle", IDLE, False, Settings().keep_alive_seconds),
 )
 
 
@@ -159,8 +159,8 @@ def measure(seconds: int, watch: Watch) -> list[Finding]:
             beside = _windows(traffic, rate, seconds)
             files = server.open_files()
             crowd.is_leaving.set()
-            watch.say(f"connections: waiting for the end of all, {KEEP_ALIVE_SECONDS} s")
-            _wait_for(lambda: not crowd._held, KEEP_ALIVE_SECONDS + 15)
+            watch.say(f"connections: waiting for the end of all, {Settings().keep_alive_seconds} s")
+            _wait_for(lambda: not crowd._held, Settings().keep_alive_seconds + 15)
             left = len(crowd._held)
         alone += _windows(traffic, rate, seconds)
         return [

@@ -102,8 +102,7 @@ async def ids_of(service: Service) -> list[str]:
 async def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wires]:
     """A service whose deadlines are short."""
     hasten(monkeypatch, HASTE_SECONDS)
-    monkeypatch.setattr("service.http.server.KEEP_ALIVE_SECONDS", HASTE_SECONDS)
-    async with served(tmp_path) as wires:
+    async with served(tmp_path, keep_alive_seconds=HASTE_SECONDS) as wires:
         yield wires
 
 

@@ -63,14 +63,19 @@ def hasten(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 @contextlib.asynccontextmanager
 async def served(
-    folder: Path, connections_max: int = CONNECTIONS_MAX, **environment: str
+    folder: Path,
+    connections_max: int = CONNECTIONS_MAX,
+    keep_alive_seconds: float = 75,
+    **environment: str,
 ) -> AsyncIterator["Wires"]:
     """The application in this process, behind the server and a real socket."""
     async with building(folder, environment) as service:
         sockets = bind("127.0.0.1", 0)
         port = sockets[0].getsockname()[1]
         listener = Listener(sockets, connections_max, service.app.metrics, service.log)
-        server = GracefulServer(configure(service.app), listener, service.app.give_up_start)
+        server = GracefulServer(
+            configure(service.app, keep_alive_seconds), listener, service.app, stop_delay_seconds=0
+        )
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
         wires = Wires(service, port)

@@ -26,7 +26,17 @@ from tests.support.service import (
 
 LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR"}
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-REQUEST_FIELDS = {"ts", "level", "event", "request_id", "method", "path", "status", "latency_ms"}
+REQUEST_FIELDS = {
+    "ts",
+    "level",
+    "event",
+    "request_id",
+    "method",
+    "path",
+    "client",
+    "status",
+    "latency_ms",
+}
 
 
 def assert_sound(lines: list[Json]) -> None:
