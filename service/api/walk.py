@@ -16,7 +16,7 @@ import msgspec
 from service.api.answers import show
 from service.messages.instants import format_instant
 from service.messages.text import fold
-from service.store.interface import Filter, Position, QueryTimeout, Row, Store
+from service.store.interface import Filter, Position, QueryTimeout, Reader, Row
 
 PAGE_MESSAGES_FIRST = 500
 PAGE_MESSAGES_MIN = 250
@@ -78,7 +78,7 @@ class Walk:
     search: it reads all messages page by page, and searches them itself.
     """
 
-    def __init__(self, store: Store, chosen: Filter, form: Format) -> None:
+    def __init__(self, store: Reader, chosen: Filter, form: Format) -> None:
         self._store = store
         self._chosen = chosen
         self._q_folded = ""

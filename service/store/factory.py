@@ -1,12 +1,17 @@
 """Makes the store of a database: the one place that knows all of them."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from service.errors import DatabaseError
-from service.settings import Settings, SqliteFile
+from service.settings import PostgresServer, Settings, SqliteFile
 from service.store.failure import end_process
-from service.store.interface import DiskFailed, Store
+from service.store.interface import DiskFailed, Reader, Store
+from service.store.sqlite.read_only import SqliteReader
 from service.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from service.store.postgres.store import PostgresStore
 
 
 def make_store(
@@ -22,6 +27,26 @@ def make_store(
             timeout_seconds=settings.query_timeout_seconds,
             when_disk_fails=when_disk_fails,
         )
+    return _make_postgres_store(settings, settings.database)
+
+
+async def open_reader(settings: Settings) -> Reader:
+    """A reader of DATABASE_URL, open, which changes nothing.
+
+    Raises DatabaseError, also where the database is older or newer than this code.
+    """
+    if isinstance(settings.database, SqliteFile):
+        reader = SqliteReader(
+            settings.database.path, timeout_seconds=settings.query_timeout_seconds
+        )
+        await reader.open()
+        return reader
+    store = _make_postgres_store(settings, settings.database)
+    await store.open_to_read()
+    return store
+
+
+def _make_postgres_store(settings: Settings, server: PostgresServer) -> "PostgresStore":
     try:
         # Imported when it is wanted: the driver is an extra of its own.
         from service.store.postgres.store import PostgresStore
@@ -31,7 +56,7 @@ def make_store(
             " pip install 'webhook-service[postgres]'"
         ) from error
     return PostgresStore(
-        bytes(settings.database.url).decode("utf-8", "surrogateescape"),
+        bytes(server.url).decode("utf-8", "surrogateescape"),
         timeout_seconds=settings.query_timeout_seconds,
         allows_async_commit=settings.allows_async_commit,
     )

@@ -93,8 +93,30 @@ class Totals(NamedTuple):
     top_senders: list[tuple[str, int]]
 
 
-class Store(Protocol):
-    """One database, open. Every method raises StoreError when the database does not answer."""
+class Reader(Protocol):
+    """One database, open to be read. Its methods raise StoreError when it does not answer."""
+
+    async def page(
+        self,
+        chosen: Filter,
+        after: Position | None,
+        offset: int,
+        limit: int,
+        seconds_max: float = math.inf,
+    ) -> list[Row]:
+        """At most `limit` messages behind `after`, in order, past the first `offset` of them.
+
+        Raises QueryTimeout where it takes longer than `seconds_max`, or than any read may.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release the database; safe to call twice."""
+        ...
+
+
+class Store(Reader, Protocol):
+    """One database, open to store messages as well."""
 
     batches_in_flight: int
     """How many calls of `insert` may be under way at a time."""
@@ -134,20 +156,6 @@ class Store(Protocol):
         """How much the database takes, by part: those of `metrics.DATABASE_FILES`."""
         ...
 
-    async def page(
-        self,
-        chosen: Filter,
-        after: Position | None,
-        offset: int,
-        limit: int,
-        seconds_max: float = math.inf,
-    ) -> list[Row]:
-        """At most `limit` messages behind `after`, in order, past the first `offset` of them.
-
-        Raises QueryTimeout where it takes longer than `seconds_max`, or than any read may.
-        """
-        ...
-
     async def page_and_count(
         self, chosen: Filter, after: Position | None, offset: int, limit: int
     ) -> tuple[list[Row], int]:
@@ -164,8 +172,4 @@ class Store(Protocol):
         It answers within PROBE_SECONDS, whatever reads are under way. A batch that was stored in
         the last PROOF_SECONDS proves that it stores: a busy writer is none that fails.
         """
-        ...
-
-    async def close(self) -> None:
-        """Release the database; safe to call twice."""
         ...

@@ -63,6 +63,14 @@ def choose_pending(
     return known[done:]
 
 
+def require_current(known: list[Migration], applied: Iterable[tuple[int, str, str]]) -> None:
+    """Raise DatabaseError where the database is older or newer than this code."""
+    if pending := choose_pending(known, applied):
+        raise DatabaseError(
+            f"{pending[0].name} has not run there: run `python -m service migrate` first"
+        )
+
+
 def _load(file: Path) -> Migration:
     match = _name_of_file.fullmatch(file.name)
     if match is None:

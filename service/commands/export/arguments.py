@@ -14,9 +14,10 @@ STANDARD_OUTPUT = "-"
 DESCRIPTION = "Write all messages, or those that a filter chooses, oldest first."
 EPILOG = """\
 The database is that of DATABASE_URL or DATABASE_URL_FILE; the service may be running. The export
-walks by cursor, not in one snapshot: each message that was there when it began comes exactly
-once, and of those that arrive meanwhile, those whose ts lies ahead of it. Where the index is
-behind or is missing, as beside a copy of a database, it is made first.
+never writes to it, and refuses one of another version. It walks by cursor, not in one snapshot:
+each message that was there when it began comes exactly once, and of those that arrive meanwhile,
+those whose ts lies ahead of it. Where the index of an SQLite file is missing or far behind, as
+beside a copy, the export makes one of its own in TMPDIR first.
 
 CSV is written as the messages came: a spreadsheet takes what begins with =, +, - or @ for a
 formula.

@@ -12,12 +12,17 @@ from typing import NoReturn
 from service.api.walk import Walk
 from service.commands.export.arguments import STANDARD_OUTPUT, Options, parse
 from service.commands.export.output import writing
-from service.errors import DatabaseError, StartError
-from service.settings import Settings, SqliteFile
-from service.store.factory import make_store
+from service.errors import StartError
+from service.settings import Settings
+from service.store.factory import open_reader
 from service.store.interface import StoreError
 
-VARIABLES = ("DATABASE_URL", "DATABASE_URL_FILE", "ALLOW_ASYNC_COMMIT")
+VARIABLES = (
+    "DATABASE_URL",
+    "DATABASE_URL_FILE",
+    "ALLOW_ASYNC_COMMIT",
+    "QUERY_TIMEOUT_SECONDS",
+)
 """What is read of the environment; the rest of it is the service's own affair."""
 
 
@@ -30,7 +35,6 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     try:
         settings = Settings.from_environment({name: os.environ.get(name, "") for name in VARIABLES})
-        _refuse_missing_file(settings)
         with _ending_on_signals():
             messages = asyncio.run(_export(options, settings))
     except StartError as error:
@@ -44,24 +48,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _refuse_missing_file(settings: Settings) -> None:
-    """The store would make one, and the export be whole and empty."""
-    if isinstance(settings.database, SqliteFile) and not settings.database.path.exists():
-        raise DatabaseError(f"DATABASE_URL: there is no database at {settings.database.path}")
-
-
 async def _export(options: Options, settings: Settings) -> int:
-    store = make_store(settings)
-    await store.open()
+    reader = await open_reader(settings)
     try:
-        # Of what the index lacks, each page would look at all again.
-        await store.index_all()
-        walk = Walk(store, options.chosen, options.form)
+        walk = Walk(reader, options.chosen, options.form)
         with writing(options.output) as write:
             while not walk.is_over:
                 write(await walk.next_chunk())
     finally:
-        await store.close()
+        await reader.close()
     return walk.messages
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service.errors import DatabaseError
-from service.store.migrate import Migration, choose_pending, load_migrations
+from service.store.migrate import Migration, choose_pending, load_migrations, require_current
 from service.store.postgres.connection import Connection
 from service.store.postgres.errors import describe_error
 from service.store.queries import PostgresQueries
@@ -72,10 +72,7 @@ class Migrator:
             applied = await self._list_applied(connection)
         except asyncpg.UndefinedTableError:
             applied = []
-        if pending := choose_pending(self._migrations, applied):
-            raise DatabaseError(
-                f"{pending[0].name} has not run there: run `python -m service migrate` first"
-            )
+        require_current(self._migrations, applied)
         (server,) = await connection.fetch(self._queries.read_server)
         return Database(_name_engine(server), server["has_texts"], trouble=None)
 

@@ -97,7 +97,7 @@ class PostgresStore:
         self._indexer.start()
 
     async def open_to_read(self) -> None:
-        """See `store.interface.Store.open_to_read`. The right to SELECT is enough."""
+        """Change nothing; the right to SELECT is enough. Raises DatabaseError."""
         async with self._opening():
             self._database = await self._readers.run(COMMIT_SECONDS_MAX, self._migrator.inspect)
         self._indexer.has_texts = self._database.has_texts

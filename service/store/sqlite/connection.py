@@ -47,7 +47,9 @@ class Options(NamedTuple):
 
     uri: str
     settings_sql: str
-    expected: dict[str, Any]
+    expected: dict[str, Any] | None
+    """The settings that `read_connection.sql` must find, if any."""
+
     attached_uri: str | None = None
     """A second database file. Its tables keep their names."""
 
@@ -173,7 +175,7 @@ def _configure(connection: sqlite3.Connection, options: Options, queries: Sqlite
     _set(connection, options.settings_sql)
     cursor = connection.execute(queries.read_connection)
     found = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
-    if found != options.expected:
+    if options.expected is not None and found != options.expected:
         raise StoreError(f"connection.sql did not take: {found}, not {options.expected}")
     if options.attached_uri:
         connection.execute(queries.attach, {"uri": options.attached_uri})

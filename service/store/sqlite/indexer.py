@@ -73,8 +73,11 @@ def index_steps(queries: SqliteQueries) -> tuple[str, ...]:
 class Indexer:
     """Writes the index file of one database. `open` it, `start` it, `close` it."""
 
-    def __init__(self, database: Path, folder: Path, queries: SqliteQueries) -> None:
-        self._path = index_path(database)
+    def __init__(
+        self, database: Path, folder: Path, queries: SqliteQueries, path: Path | None = None
+    ) -> None:
+        """The index file is at `path`; the default is beside the database."""
+        self._path = path or index_path(database)
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")
         self._digest = hashlib.sha256(self._index_sql.encode()).hexdigest()
@@ -199,15 +202,23 @@ class Indexer:
                 connection.execute(self._queries.insert_indexed, {"digest": self._digest})
             connection.commit()
         try:
-            row = connection.execute(self._queries.read_indexed).fetchone()
+            return self.count_unindexed(connection) is not None
         except driver.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
             return False  # another kind of database has this name
+
+    def count_unindexed(self, connection: sqlite3.Connection) -> int | None:
+        """At most so many messages are unindexed; None if the index is not that of this database
+        and this code. Only reads."""
+        row = connection.execute(self._queries.read_indexed).fetchone()
         seq, message_id, digest = row or (0, "", "")
-        self._uncounted = seq, self._last_seq(connection)
+        last_seq = self._last_seq(connection)
+        self._uncounted = seq, last_seq
         found = connection.execute(self._queries.read_message_id, {"seq": seq}).fetchone()
-        return bool(digest == self._digest and message_id == (found[0] if found else ""))
+        if digest == self._digest and message_id == (found[0] if found else ""):
+            return last_seq - seq
+        return None
 
     def _last_seq(self, connection: sqlite3.Connection) -> int:
         row: tuple[int] = connection.execute(self._queries.read_last_seq).fetchone()

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ import pytest
 from service.messages.instants import format_instant
 from service.messages.message import decode_message
 from service.store.interface import Row
+from service.store.sqlite.read_only import SqliteReader
 from tests.support.api.lists import ANNA, BERT, CARL, row
 from tests.support.kinds import StoreClass, store_of
 from tests.support.service import ROOT, WAIT_SECONDS, Json, Service, encode, message
@@ -107,17 +108,19 @@ class Pages:
         self.count = 0
         self.sizes: list[int] = []
         self.at: dict[int, Callable[[], object]] = {}
-        page = store_class.page
+        for reading in {store_class, SqliteReader}:
+            monkeypatch.setattr(reading, "page", self._counting(reading.page))
 
+    def _counting(self, page: Callable[..., Awaitable[list[Row]]]) -> Callable[..., Any]:
         async def counted(store: Any, *arguments: Any) -> list[Row]:
             self.count += 1
             if self.count in self.at:
                 self.at[self.count]()
-            rows: list[Row] = await page(store, *arguments)
+            rows = await page(store, *arguments)
             self.sizes.append(len(rows))
             return rows
 
-        monkeypatch.setattr(store_class, "page", counted)
+        return counted
 
 
 def fail(error: BaseException) -> Callable[[], None]:
