@@ -1,5 +1,9 @@
 """A store that is opened to read writes nothing, and needs no right to write."""
 
+import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +17,8 @@ from service.store.queries import sql_folder
 from tests.store.messages import message, row
 from tests.support.postgres.databases import Databases, connected
 from tests.support.postgres.suite import empty_database
+from tests.support.processes import clean_environment
+from tests.support.service import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +58,22 @@ async def test_a_store_that_may_only_read_finds_everything(url: str) -> None:
         assert reader.engine.startswith("postgresql 1")
     finally:
         await reader.close()
+
+
+async def test_an_export_writes_nothing(url: str) -> None:
+    async with opened(url) as store:
+        await store.insert([message("a"), message("b")])
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "service", "export"],
+        cwd=ROOT,
+        env=clean_environment(DATABASE_URL=url + READ_ONLY, ALLOW_ASYNC_COMMIT="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "export: 2 messages\n")
+    assert [json.loads(line)["message_id"] for line in done.stdout.splitlines()] == ["a", "b"]
 
 
 async def test_an_empty_database_is_refused_and_stays_empty(url: str) -> None:
