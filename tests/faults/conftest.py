@@ -13,4 +13,4 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         return build(tmp_path_factory.mktemp("shim"))
     except NoShim as error:
-        pytest.skip(f"no faults are tried, and nothing is proven about the loss of power: {error}")
+        pytest.skip(f"no faults are tried, and nothing is proven about power loss: {error}")

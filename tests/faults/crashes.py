@@ -1,4 +1,4 @@
-"""When the power goes in a recording, and what it leaves."""
+"""The moment of a power loss in a recording, and the files that it leaves."""
 
 import random
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ LUCKS: Sequence[tuple[Luck, ...]] = (
     tuple(Luck),
     tuple(Luck),
 )
-"""Of each file, one of these."""
+"""Each file has the luck of one of these."""
 
 SHARED_MEMORY = "-shm"
 SHARED_MEMORY_BYTES = 32_768
 
 
 def choose(operations: Sequence[Operation], database: Path, seed: int) -> Crash:
-    """A crash, and the same for the same seed: anywhere, or where it is most likely to hurt."""
+    """The crash of a seed: anywhere, or at one of the moments that are most dangerous."""
     chance = random.Random(f"crash {seed}")
     anywhere = range(len(operations) + 1)
     times = chance.choice(
@@ -36,7 +36,7 @@ def choose(operations: Sequence[Operation], database: Path, seed: int) -> Crash:
 def leave(
     before: Path, operations: Sequence[Operation], database: Path, crash: Crash, folder: Path
 ) -> None:
-    """What is left of a folder that was like `before`; `folder` is there and empty."""
+    """Write what is left of the folder `before` into `folder`, which exists and is empty."""
     disk = Disk(before)
     for operation in operations[: crash.time]:
         disk.apply(operation)
@@ -45,7 +45,7 @@ def leave(
 
 
 def _leave_shared_memory(database: Path, chance: random.Random) -> None:
-    """Mapped memory is in no journal. After a crash its file is gone, or anything is in it."""
+    """The journal lacks mapped memory. After a crash its file is gone, or holds anything."""
     for file in (database, database.with_name(database.name + "-index")):
         if file.exists() and chance.random() < 0.5:
             shared = file.with_name(file.name + SHARED_MEMORY)
@@ -54,7 +54,7 @@ def _leave_shared_memory(database: Path, chance: random.Random) -> None:
 
 
 def _answers(operations: Sequence[Operation]) -> list[int]:
-    """Just behind a 200: what it promised must be there now."""
+    """Just after a 200: its message must be stored."""
     return [
         time
         for time, operation in enumerate(operations, start=1)
@@ -63,7 +63,7 @@ def _answers(operations: Sequence[Operation]) -> list[int]:
 
 
 def _checkpoints(operations: Sequence[Operation], database: Path) -> list[int]:
-    """While the log is moved into the database."""
+    """During a checkpoint."""
     opened: dict[int, str] = {}
     times = []
     for time, operation in enumerate(operations, start=1):
@@ -75,7 +75,7 @@ def _checkpoints(operations: Sequence[Operation], database: Path) -> list[int]:
 
 
 def _syncs(operations: Sequence[Operation]) -> list[int]:
-    """Just before a sync, in it, and just behind it."""
+    """Just before, during and just after a sync."""
     return [
         time + step
         for time, operation in enumerate(operations, start=1)

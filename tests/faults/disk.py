@@ -1,14 +1,13 @@
-"""What a disk may hold after the power has gone.
+"""What a disk may hold after a power loss.
 
-Sure is only what a finished sync covers: a file's bytes and length by a sync of the file, begun
-after they were written; its name by a sync of the folder that the name stands in. All else is a
-matter of luck, and of no order: each sector, each length and each name is, by itself, as it was at
-any time since. Sectors of 512 bytes are written whole or not at all, as SQLite expects of a disk
-(sqlite.org/psow.html).
+Only a finished sync makes anything sure: a sync of a file its bytes and length, a sync of a folder
+the names in it, if they were written before the sync began. Everything else is luck, in no order:
+each sector, length and name is as it was at any time since it was sure. Sectors of 512 bytes are
+written whole or not at all, as SQLite expects (sqlite.org/psow.html).
 
-A sync that failed is the worst case that was found on real systems (Rebello et al., USENIX ATC
-2020): the kernel forgets that the data was never written, and the next sync says that all is well.
-Only what is written again after it can become sure. Names are not forgotten.
+A failed sync is the worst case that was found on real systems (Rebello et al., USENIX ATC 2020):
+the kernel forgets that the data was never written, and the next sync succeeds. Only data that is
+written again after it can become sure. Names are not forgotten.
 """
 
 import random
@@ -35,13 +34,13 @@ PAGE_SECTORS = 8
 """The kernel writes pages of 4 KiB back, in any order."""
 
 TORN = 0.5
-"""Of a write that the power was cut in, so many sectors are on the disk."""
+"""The share of sectors that a torn write has put on the disk."""
 
 T = TypeVar("T")
 
 
 class Luck(Enum):
-    """What becomes of the writes to one file that nothing made sure."""
+    """What became of the writes to one file since its last sync."""
 
     NOTHING = "none of it was written"
     EVERYTHING = "all of it was written"
@@ -51,7 +50,7 @@ class Luck(Enum):
 
 
 class History(Generic[T]):
-    """A value that changes, and is sure to be on the disk only now and then."""
+    """A value that changes, with its last value that is sure to be on the disk."""
 
     def __init__(self, sure: T) -> None:
         self.sure = sure
@@ -65,9 +64,9 @@ class History(Generic[T]):
         self.later.append((time, value))
 
     def settle(self, until: int, forgotten_until: int = 0) -> None:
-        """A sync has succeeded that covers what was before `until`.
+        """A sync has succeeded that covers the values before `until`.
 
-        What a failed one left unwritten before `forgotten_until` it does not know of.
+        It does not cover a value that a failed sync has forgotten, before `forgotten_until`.
         """
         covered = 0
         while covered < len(self.later) and self.later[covered][0] < until:
@@ -77,16 +76,16 @@ class History(Generic[T]):
             del self.later[:covered]
 
     def at(self, time: int) -> T:
-        """As it was when the operation `time` had been done."""
+        """The value after the operation `time`."""
         return next((value for when, value in reversed(self.later) if when <= time), self.sure)
 
     def any(self, chance: random.Random) -> T:
-        """As it was at any time since it was sure."""
+        """The value at any time since it was sure."""
         return chance.choice([self.sure, *(value for _, value in self.later)])
 
 
 class File:
-    """The bytes of a file, under whichever name."""
+    """The bytes of a file."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.length = History(len(content))
@@ -128,7 +127,7 @@ class File:
         return b"".join(sector.last for sector in self.sectors)[: self.length.last]
 
     def after_crash(self, luck: Luck, now: int, chance: random.Random) -> bytes:
-        """What is left of it."""
+        """The bytes that are left."""
         if luck is Luck.EVERYTHING:
             return self.content
         if luck is Luck.NOTHING:
@@ -175,7 +174,7 @@ class File:
 
 
 class Folder:
-    """Names, and what they stand for."""
+    """The names in a folder."""
 
     def __init__(self) -> None:
         self.names: dict[str, History[File | Folder | None]] = {}
@@ -188,11 +187,11 @@ class Folder:
             name.settle(until)
 
     def forget(self, until: int) -> None:
-        """Where a file system can't write its own records it stops; it forgets none of them."""
+        """A file system that can't write its own records stops, and forgets none of them."""
 
 
 class Crash(NamedTuple):
-    """One way to lose power: after `time` operations; a seed and its lucks decide the rest."""
+    """A power loss after `time` operations; a seed and its lucks decide the rest."""
 
     time: int
     seed: int
@@ -200,17 +199,17 @@ class Crash(NamedTuple):
 
 
 class Disk:
-    """Files and folders as a process sees them, and what is sure of them."""
+    """Files and folders as a process sees them, and as they are sure to be on the disk."""
 
     def __init__(self, before: Path) -> None:
-        """`before` is a folder that the process found; all of it was on the disk."""
+        """`before` is the folder at the start of the process; all of it was on the disk."""
         self._root = _load(before)
         self._time = 0
         self._open: dict[int, File | Folder] = {}
         self._syncs: dict[int, int] = {}
 
     def apply(self, operation: Operation) -> None:
-        """The next operation of a journal; raises LookupError where it does not fit."""
+        """Do the next operation of a journal; raises LookupError if it does not fit."""
         self._time += 1
         match operation:
             case Open(fd, path, is_created, is_truncated):
@@ -244,7 +243,7 @@ class Disk:
         return dict(_files("", self._root))
 
     def leave(self, folder: Path, crash: Crash) -> None:
-        """Write what is left after a crash into `folder`, which is there and empty."""
+        """Write what is left after a crash into `folder`, which exists and is empty."""
         chance = random.Random(crash.seed)
         _leave(self._root, folder, self._time, crash.lucks, chance)
 

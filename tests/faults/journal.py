@@ -1,4 +1,4 @@
-"""What a process did to the files of one folder, and what it answered, in one order."""
+"""The journal: what a process did to the files of one folder, and its answers, in order."""
 
 import re
 import struct
@@ -12,10 +12,10 @@ RECORD = struct.Struct("<BBHiiqI")
 CREATED, TRUNCATED = 1, 2
 
 FDS = 65_536
-"""`FDS` of shim.c: so many descriptors each process has; those of the next come behind them."""
+"""`FDS` of shim.c: each process has so many descriptors, numbered after the one before."""
 
 MESSAGE_ID = rb"m\d+-[a-z]+-\d{5}"
-"""How the ids of delivered messages look, which are those of their requests too."""
+"""The ids of delivered messages, which are also the ids of their requests."""
 
 _accepted = re.compile(
     rb"HTTP/1\.1 200 OK\r\n.*?\r\nx-request-id: (" + MESSAGE_ID + rb")\r\n", re.DOTALL
@@ -71,14 +71,14 @@ class MakeFolder(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Bytes that were about to leave for a client, or for standard output (1)."""
+    """Bytes that were about to be sent to a client, or to standard output (1)."""
 
     fd: int
     data: bytes
 
     @property
     def accepted_id(self) -> str | None:
-        """The message that this is the 200 of, if it is one."""
+        """The id of the message that this 200 acknowledges, if it is one."""
         match = _accepted.match(self.data)
         return match[1].decode("ascii") if match else None
 
@@ -89,7 +89,7 @@ Operation = (
 
 
 def read(file: Path) -> list[Operation]:
-    """All of a journal; of a process that was killed the last record may be cut off."""
+    """All of a journal; the last record of a killed process may be incomplete."""
     return list(_parse(file.read_bytes()))
 
 

@@ -1,4 +1,4 @@
-"""Which answers left before what they promise was on stable storage?"""
+"""Finds answers that left before their message was on stable storage."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tests.faults.journal import (
 
 LOG_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
-"""Before each page; bytes 4 to 7 are not 0 where a commit ends (sqlite.org/fileformat2, 4.1)."""
+"""Before each page; bytes 4 to 7 are not 0 at the end of a commit (sqlite.org/fileformat2, 4.1)."""
 FRAME_BYTES = FRAME_HEADER_BYTES + 4096
 
 _message_id = re.compile(MESSAGE_ID)
@@ -63,7 +63,7 @@ def unproven(operations: Sequence[Operation], database: Path) -> list[str]:
 
 
 def trusted_after_failure(operations: Sequence[Operation], database: Path) -> list[int]:
-    """When a sync of the log succeeded on a descriptor on which another had failed before.
+    """When a sync of the WAL succeeded on a descriptor after another sync of it had failed.
 
     After a failure the next success may be a lie: what it stands for has to be written anew, by a
     connection that has opened the file anew.

@@ -1,4 +1,4 @@
-"""Does the service start on what is left of its files, and is all there that it has promised?"""
+"""Starts the service on the files that are left, and checks everything that it has promised."""
 
 import random
 from collections import Counter
@@ -22,11 +22,11 @@ from tests.support.service import ROOT, Json, wait_until
 from tests.support.strategies import Sent
 
 SEARCHES = 8
-"""Messages that are searched for over HTTP; the index file is compared with all of them."""
+"""Messages to search for over HTTP. The index file is compared with all messages."""
 
 
 class Promise(NamedTuple):
-    """What was sent, each message as it came first, and which of them were acknowledged."""
+    """The messages that were sent, in their first form, and the ids that were acknowledged."""
 
     sent: Mapping[str, Sent]
     acknowledged: Sequence[str]
@@ -37,10 +37,10 @@ class Verdict(NamedTuple):
 
     acknowledged: int
     lost: list[str]
-    """Acknowledged, and not there."""
+    """Acknowledged, and not stored."""
     twice: list[str]
     complaints: list[str]
-    """Everything else that is not as it should be."""
+    """Everything else that is wrong."""
 
     @property
     def is_kept(self) -> bool:
@@ -49,11 +49,11 @@ class Verdict(NamedTuple):
 
 
 class Unreadable(Exception):
-    """The service runs, and can't show what it holds."""
+    """The service runs, and can't list its messages."""
 
 
 def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT) -> Verdict:
-    """Start the service of `source` on what is left, look at everything, and stop it.
+    """Start the service of `source` on the files that are left, check everything, and stop it.
 
     `folder` gets what it writes on standard error.
     """
@@ -94,7 +94,7 @@ def lose_all_unsynced(
     database: Path,
     sent: Mapping[str, Sent],
 ) -> Verdict:
-    """The power goes behind the last of `operations`, and takes all that nothing has made sure.
+    """A power loss after the last of `operations` takes everything that was not synced.
 
     `folder` gets what is left, and `database` lies in there as it did in `before`.
     """
@@ -108,7 +108,7 @@ def lose_all_unsynced(
 def look(
     process: ServiceProcess, is_indexed: Callable[[], bool], sent: Mapping[str, Sent]
 ) -> tuple[list[Json], list[str]]:
-    """What GET /messages lists, and what is wrong with the answers, before all is indexed and then.
+    """The list of GET /messages, and the wrong answers, before everything is indexed and after.
 
     Raises Unreadable where it is not listed.
     """
@@ -182,7 +182,7 @@ def _stats(stored: Sequence[Sent]) -> Json:
 def _after_more_deliveries(
     process: ServiceProcess, listed: list[Json], sent: Mapping[str, Sent]
 ) -> Iterator[str]:
-    """What is there must not be stored again, and what is new must be; then it must stop."""
+    """A repeated message must be a duplicate, a new one must be stored; then it must stop."""
     again = [sent[each["message_id"]] for each in listed[-1:] if each["message_id"] in sent]
     new = messages("after", 1, random.Random(0))
     with closing(connect(process.port)) as connection:

@@ -29,7 +29,7 @@ class FaultRun(Measured):
 
     @property
     def is_good(self) -> bool:
-        """Nothing at all is wrong."""
+        """Whether nothing is wrong."""
         return all(finding.is_kept for finding in self.findings)
 
 

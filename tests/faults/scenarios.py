@@ -1,4 +1,4 @@
-"""What a process is in the middle of when the power goes: recorded from its start to its end."""
+"""What a process does when a power loss may come: recorded from its start to its end."""
 
 import asyncio
 import errno
@@ -30,7 +30,7 @@ from tests.support.strategies import Sent
 
 CONNECTIONS = 6
 PAUSE_SECONDS = 0.03
-"""Between two deliveries of a connection: so a load of a second and a half sees two checkpoints."""
+"""Between two deliveries of a connection, so that a load lasts for two checkpoints."""
 
 LOADED_MESSAGES = 40 * CONNECTIONS
 FAILING_PARTS = 8
@@ -44,7 +44,7 @@ MIGRATIONS = {
     """,
     "of_a_table": "CREATE TABLE notes (note TEXT) STRICT; INSERT INTO notes VALUES ('a note');",
 }
-"""Two more than the service has, one that writes every message and one that writes little."""
+"""Two migrations of a newer version: one writes every message, one writes little."""
 
 
 class Recording(NamedTuple):
@@ -52,7 +52,7 @@ class Recording(NamedTuple):
 
     scenario: str
     before: Path
-    """The folder as it found it; all of that was on the disk."""
+    """The folder at its start; all of it was on the disk."""
     operations: list[Operation]
     database: Path
     """Relative to the folder."""
@@ -65,7 +65,7 @@ class Recording(NamedTuple):
     """Acknowledged together, when the import tells what it has done."""
 
     def promise(self, time: int) -> Promise:
-        """What has been promised after `time` operations."""
+        """The promise after `time` operations."""
         done = self.operations[:time]
         has_told = any(isinstance(each, Answer) and each.data.startswith(b"read ") for each in done)
         acknowledged = [
@@ -80,7 +80,7 @@ class Studio:
     """Where one recording is made."""
 
     def __init__(self, library: Path, folder: Path, seed: int, source: Path = ROOT) -> None:
-        """`folder` is there and empty; `seed` decides what is sent, `source` whose service runs."""
+        """`folder` exists and is empty; `seed` decides the messages, `source` has the service."""
         self.chance = random.Random(f"recording {seed}")
         self.folder = folder
         self.library = library
@@ -91,7 +91,7 @@ class Studio:
         self.shim = Shim(library, folder)
 
     def messages(self, name: str, count: int) -> list[Sent]:
-        """New ones, of this recording alone."""
+        """New messages of this recording."""
         return messages(f"{self.name}-{name}", count, self.chance)
 
     def environment(self, database: str, process: int = 0) -> dict[str, str]:
@@ -100,7 +100,7 @@ class Studio:
         return {**self.shim.environment(process), "DATABASE_URL": url}
 
     def serve(self, sent: Sequence[Sent], database: str = "app.db") -> list[Operation]:
-        """Start on a copy of `before`, deliver, stop; gives what the process did."""
+        """Start on a copy of `before`, deliver, stop; gives the operations of the process."""
         lines = spread(sent, CONNECTIONS, self.chance)
 
         def drive(service: Supervisor) -> None:
@@ -130,7 +130,7 @@ class Studio:
         )
 
     def develop(self) -> list[Operation]:
-        """The journal, which must add up to what the process has left."""
+        """The journal, which must give the files that the process has left."""
         operations = read(self.shim.journal)
         disk = Disk(self.before)
         for operation in operations:
@@ -231,7 +231,7 @@ def import_beside(studio: Studio) -> Recording:
 
 
 def index(studio: Studio) -> Recording:
-    """The index has to be made anew, whatever became of the old one, while webhooks come."""
+    """The index is lost, damaged or outdated, and is made again while webhooks come."""
     old, new = studio.messages("old", 500), studio.messages("new", CONNECTIONS * 2)
     fill(studio.before / "app.db", old)
     studio.chance.choice([_lose, _cut, _spoil, _outdate])(index_path(studio.before / "app.db"))
@@ -247,7 +247,7 @@ def index(studio: Studio) -> Recording:
 
 
 def again(studio: Studio) -> Recording:
-    """The power goes a second time, during the start after the first, or soon after it."""
+    """A second power loss, during the start after the first, or soon after it."""
     inner = studio.folder / "first"
     inner.mkdir()
     seed = studio.chance.randrange(10**9)
@@ -311,7 +311,7 @@ def by_id(sent: Sequence[Sent]) -> dict[str, Sent]:
 
 
 def fill(database: Path, sent: Sequence[Sent]) -> None:
-    """A database that holds these messages, and has them in its index."""
+    """Make a database that holds these messages, all indexed."""
 
     async def run() -> None:
         store = SqliteStore(database)

@@ -1,18 +1,18 @@
 /* Stands between a process and the C library, by LD_PRELOAD, for the files of one folder.
  *
- * Everything that the process does to them goes to a journal, in one order for all of its threads
- * and for all processes that share the journal, and so does every HTTP answer and everything on standard output, before it leaves. What a disk
- * could hold after a loss of power at any point of it is made of the journal afterwards (disk.py).
- * Operations can be made to fail while the process runs, by a few bytes of shared memory (shim.py).
+ * A journal gets everything that the process does to them, in one order for all threads and for all
+ * processes that share it. It also gets every HTTP answer, and everything on standard output, before
+ * it leaves. From the journal disk.py makes what a disk could hold after a power loss at any point.
+ * A few bytes of shared memory make calls fail while the process runs (shim.py).
  *
  * FAULTS_FOLDER    the folder, as an absolute path without a slash at its end
  * FAULTS_JOURNAL   the journal, which is appended to (journal.py reads it)
  * FAULTS_CONTROL   a file of sizeof(struct control) bytes
  * FAULTS_PROCESS   of several processes, the number of this one: 0 for the first
  *
- * Not seen: what is written through mapped memory (SQLite's -shm files, which no crash outlives),
- * and system calls that are made without the C library. The tests notice either: an answer that the
- * client got and the journal lacks, or a database that the journal does not add up to.
+ * Not seen: writes through mapped memory (SQLite's -shm files, which no crash outlives), and system
+ * calls without the C library. The tests notice either: an answer that the journal lacks, or a
+ * database that differs from what the journal gives.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -65,7 +65,7 @@ static int first_fd; /* what the journal adds to a descriptor of this process */
 static volatile struct control *control;
 static char *paths[FDS]; /* relative to the folder, of what is open in it */
 
-/* Looked up when first called: other libraries call some before this one has begun. */
+/* Looked up at the first call: other libraries call some before this one has begun. */
 #define REAL(result, name, ...) \
     typedef result name##_type(__VA_ARGS__); \
     static name##_type *real_##name(void) \
@@ -111,7 +111,7 @@ __attribute__((constructor)) static void begin(void)
     real_close()(shared);
 }
 
-/* What is done inside is done, and told, before anything that another thread or process does. */
+/* Inside, an operation and its record come before those of any other thread or process. */
 static void enter(void)
 {
     pthread_mutex_lock(&lock);
@@ -127,7 +127,7 @@ static void leave(void)
     errno = saved;
 }
 
-/* Inside the folder: what is behind its path, "" for itself. Else NULL. */
+/* The path relative to the folder, "" for the folder itself; NULL outside it. */
 static const char *inside(const char *path)
 {
     if (folder == NULL || path == NULL || strncmp(path, folder, folder_length) != 0)

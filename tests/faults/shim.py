@@ -1,4 +1,4 @@
-"""Builds the shim, and runs processes under it whose operations are journalled and can fail."""
+"""Builds the shim, which writes the operations of processes to a journal and makes calls fail."""
 
 import mmap
 import os
@@ -21,7 +21,7 @@ MANY = 2**32 - 1
 
 
 class Call(IntFlag):
-    """What can be made to fail: `enum call` of shim.c."""
+    """Calls that can be made to fail: `enum call` of shim.c."""
 
     OPEN = 1
     WRITE = 2
@@ -31,7 +31,7 @@ class Call(IntFlag):
 
 
 class NoShim(Exception):
-    """It can't be built here; the text says why."""
+    """The shim can't be built here; the text says why."""
 
 
 def build(folder: Path) -> Path:
@@ -46,16 +46,16 @@ def build(folder: Path) -> Path:
     if done.returncode:
         raise NoShim(f"{compiler} can't compile {SOURCE.name}: {done.stderr.strip()}")
     if subprocess.run(["true"], env={"LD_PRELOAD": str(library)}, check=False).returncode == 0:
-        # Without its variables the shim aborts. Where nothing happens, nobody loads it.
+        # Without its variables the shim aborts. If nothing happens, it was not loaded.
         raise NoShim("this system knows no LD_PRELOAD")
     return library
 
 
 class Shim:
-    """What processes do in `disk`, and what of it fails."""
+    """The shim of processes whose files are in `disk`."""
 
     def __init__(self, library: Path, folder: Path) -> None:
-        """`folder` gets the journal and, if it is not there, `disk`."""
+        """`folder` gets the journal and, unless it exists, `disk`."""
         self.disk = folder / "disk"
         self.disk.mkdir(exist_ok=True)
         self.journal = folder / "journal"
@@ -95,6 +95,6 @@ class Shim:
     def _set(self, calls: Call, error: int, skip: int, times: int, name: str) -> None:
         hits = 0 if calls else self.hits
         control = CONTROL.pack(calls, error, skip, times, hits, name.encode())
-        # What may fail is told last: the process reads while this writes.
+        # The kinds of calls are written last: the process reads at the same time.
         self._shared[4:] = control[4:]
         self._shared[:4] = control[:4]

@@ -1,4 +1,4 @@
-"""What lies in a database and its index, read by SQL: do the two agree, and is each whole?"""
+"""Reads a database and its index by SQL, and finds damage and differences."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -33,11 +33,11 @@ INDEX_OF_MESSAGES = {
         "SELECT count(*), count(DISTINCT from_msisdn), min(ts), max(ts) FROM {}",
     ),
 }
-"""What each table of the index holds, and how that follows from the messages."""
+"""The columns of each table of the index, and the query that gives the same from the messages."""
 
 
 def stored_ids(database: Path) -> list[str]:
-    """The ids of all messages, as often as they are there."""
+    """The ids of all messages, with repetitions."""
     with closing(_connect(database)) as connection:
         return [row[0] for row in connection.execute("SELECT message_id FROM messages")]
 
@@ -50,7 +50,7 @@ def is_indexed(database: Path) -> bool:
 
 
 def find_damage(database: Path) -> Iterator[str]:
-    """What is wrong with the files of a service that has ended."""
+    """The damage in the files of a service that has ended."""
     for file in (database, index_path(database)):
         with closing(driver.connect(file)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchall()
@@ -88,7 +88,7 @@ def _find_disagreement(connection: Any) -> Iterator[str]:
 
 
 def _connect(database: Path) -> Any:
-    """A connection that reads, the index beside it."""
+    """A read-only connection, with the index attached."""
     connection = driver.connect(f"{database.as_uri()}?mode=ro", uri=True)
     connection.execute("ATTACH ? AS index_file", (f"{index_path(database).as_uri()}?mode=ro",))
     return connection

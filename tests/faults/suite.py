@@ -19,7 +19,7 @@ AT_A_TIME = 2
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one seed."""
+    """The result of one seed."""
 
     seed: int
     scenario: str
@@ -33,7 +33,7 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def is_good(self) -> bool:
-        """Nothing at all is wrong."""
+        """Whether nothing is wrong."""
         return not (self.lost or self.twice or self.complaints)
 
     def __str__(self) -> str:

@@ -27,7 +27,7 @@ MESSAGES = 6
 
 
 class Fault(NamedTuple):
-    """What fails, and how."""
+    """Calls that fail, and how."""
 
     calls: Call
     error: int
@@ -54,7 +54,7 @@ FAULTS = [
 
 
 class Found(msgspec.Struct):
-    """What a sweep found."""
+    """The result of a sweep."""
 
     faults: int = 0
     """Calls that failed."""

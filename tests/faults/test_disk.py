@@ -1,4 +1,4 @@
-"""The model of a disk: what must be left of a file, what may be, and what may not."""
+"""The model of a disk: what must, may and must not be left of a file."""
 
 import errno
 import random
@@ -46,7 +46,7 @@ FILE: list[Operation] = [ROOT, new(3, "file"), Write(3, 0, A), *synced(3), *sync
 def left(
     tmp_path: Path, operations: list[Operation], luck: Luck, seed: int = 0
 ) -> dict[str, bytes]:
-    """The files after a crash behind the last operation."""
+    """The files after a crash that follows the last operation."""
     before, after = tmp_path / "before", tmp_path / f"after-{luck.name}-{seed}"
     before.mkdir(exist_ok=True)
     after.mkdir()
@@ -59,7 +59,7 @@ def left(
 
 
 def sure(tmp_path: Path, *operations: Operation) -> bytes:
-    """What is left of the file when all that is not sure is gone."""
+    """The file without everything that is not sure."""
     return left(tmp_path, [*FILE, *operations], Luck.NOTHING)["file"]
 
 

@@ -24,7 +24,7 @@ from tests.support.strategies import Sent
 
 DEPTH = 4
 SYNCS_OF_A_NEW_FOLDER = 4
-"""By SQLite: when it makes a journal and a log, of the database and of the index."""
+"""By SQLite: for the journal and the WAL of the database and of the index."""
 
 LIVING = {
     "no room": Fault(Call.WRITE, errno.ENOSPC, ""),
@@ -227,7 +227,7 @@ def test_a_start_after_a_failed_sync_builds_on_nothing_that_is_not_on_the_disk(
 
 
 def _count(studio: Studio, kind: type[Write] | type[SyncEnd]) -> int:
-    """How often the database file has been written or synced since the log was begun."""
+    """How often the database file was written or synced since the WAL was made."""
     opened: dict[int, str] = {}
     count = 0
     for operation in read(studio.shim.journal):
@@ -240,7 +240,7 @@ def _count(studio: Studio, kind: type[Write] | type[SyncEnd]) -> int:
 
 
 def test_a_sync_of_the_folder_that_fails_while_nobody_looks(library: Path, tmp_path: Path) -> None:
-    """SQLite syncs the folder when it makes a log, and takes no notice of an error."""
+    """SQLite syncs the folder when it makes a WAL, and ignores an error."""
     studio = Studio(library, tmp_path, 0)
     sent = studio.messages("start", 3)
     database = Path("new/app.db")

@@ -1,4 +1,4 @@
-"""A disk that is full, for real: a small file system of its own, and then room on it again."""
+"""A small file system that is really full, and then has room again."""
 
 import random
 import shutil
@@ -21,13 +21,13 @@ BATCH = 50
 
 
 def prefix(folder: Path) -> list[str]:
-    """What runs a command with a file system of 3 MB at `folder`, a third of it taken."""
+    """Runs a command with a file system of 3 MB at `folder`, a third of it filled."""
     return [*NAMESPACE, "sh", "-c", MOUNT, str(folder)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where such a file system may be mounted."""
+    """The mount point."""
     folder = tmp_path / "small"
     folder.mkdir()
     if shutil.which(NAMESPACE[0]) is None:
@@ -58,7 +58,7 @@ def test_a_disk_that_is_full_and_then_is_not(tmp_path: Path, folder: Path) -> No
         wait_until(lambda: process.get("/health/ready").status_code == 503)
         assert process.get("/health/live").status_code == 200
         assert process.get("/messages?limit=1").json()["total"] == len(accepted)
-        # The file system is the service's alone; this is the way into it.
+        # Only the service's process sees the file system; this is the way into it.
         inside = Path(f"/proc/{process.process.pid}/root{folder}")
         (inside / "filler").unlink()
         wait_until(lambda: process.get("/health/ready").status_code == 200)

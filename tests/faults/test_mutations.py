@@ -1,4 +1,4 @@
-"""What the suite is for, it finds: the service, broken in one place, is found out."""
+"""The suite finds the losses of a service that is broken in one place."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from tests.faults.scenarios import Recording, Studio, checkout, first_start
 
 
 class Change(NamedTuple):
-    """A line of the service that is changed."""
+    """A change of a line of the service."""
 
     file: str
     old: str
@@ -49,7 +49,7 @@ def record(library: Path, folder: Path, changes: list[Change]) -> Recording:
 
 
 def lost_behind_the_last_answer(recording: Recording, folder: Path) -> list[str]:
-    """What is lost when the power goes just then, and takes all that nothing made sure."""
+    """The messages that a power loss takes just then, with everything that was not synced."""
     times = [
         time
         for time in range(len(recording.operations) + 1)
@@ -72,7 +72,7 @@ def test_a_service_that_promises_too_much(
 
 
 def test_a_service_that_does_not_sync_the_folders_it_makes(library: Path, tmp_path: Path) -> None:
-    """The messages were synced, and nothing leads to them."""
+    """The messages were synced, but no name leads to their files."""
     recording = record(library, tmp_path, FOLDERS)
     assert unproven(recording.operations, recording.database) == []
     lost = lost_behind_the_last_answer(recording, tmp_path / "left")

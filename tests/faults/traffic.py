@@ -1,4 +1,4 @@
-"""Messages, and the clients that deliver them: every delivery's request id is its message's id."""
+"""Messages, and clients that deliver them. The id of a request is the id of its message."""
 
 import http.client
 import random
@@ -14,7 +14,7 @@ from tests.support.service import WAIT_SECONDS, encode, signed
 from tests.support.strategies import NOON, Sent
 
 COMMON = "überall"
-"""A word that is in every text that has words."""
+"""A word in every text that has words."""
 
 WORDS = ("Straße", "ΣΊΣΥΦΟΣ", "kaffee", "100%", "it's", "naïve", "Москва", "👍", "京都", "_under_")
 
@@ -24,12 +24,12 @@ class Exchange(NamedTuple):
 
     sent: Sent
     status: int | None
-    """None where there was no answer."""
+    """None: no answer."""
     retry_after: str | None = None
 
 
 def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
-    """Different messages, whose ids begin with `name` and are of one length."""
+    """Different messages; their ids begin with `name` and have one length."""
     return [
         Sent(
             message_id=f"{name}-{number:05}",
@@ -44,12 +44,12 @@ def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
 
 
 def unique_word(message_id: str) -> str:
-    """The word that only this message's text has."""
+    """A word that only the text of this message has."""
     return f"<{message_id}>"
 
 
 def rows(sent: Sequence[Sent]) -> dict[str, Row]:
-    """What must be stored of them, by id."""
+    """The rows that must be stored, by id."""
     return {each.message_id: each.row() for each in sent}
 
 
@@ -74,7 +74,7 @@ def spread(sent: Sequence[Sent], connections: int, chance: random.Random) -> lis
 
 
 def deliver(port: int, lines: Sequence[Sequence[Sent]], pause_seconds: float = 0) -> list[Exchange]:
-    """Deliver each line on a connection of its own, at the same time; gives what was answered."""
+    """Deliver each line on a connection of its own, at the same time."""
     exchanges: list[Exchange] = []
 
     def run(line: Sequence[Sent]) -> None:
@@ -96,7 +96,7 @@ def connect(port: int) -> http.client.HTTPConnection:
 
 
 def post(connection: http.client.HTTPConnection, sent: Sent) -> Exchange:
-    """One delivery; a connection that broke opens again with the next."""
+    """One delivery; a broken connection opens again at the next one."""
     body = encode(sent.content())
     headers = signed(body) | {"X-Request-ID": sent.message_id}
     try:
