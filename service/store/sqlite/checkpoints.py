@@ -15,14 +15,13 @@
 # * in sql/sqlite/connection.sql
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from service.store.disk import size_of
-from service.store.interface import DiskFailed, StoreError
+from service.store.interface import StoreError
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options
 from service.store.sqlite.pool import Pool
@@ -35,42 +34,11 @@ WAL_FRAMES_MAX = 16_000
 WAL_BYTES_MAX = 256 * 2**20
 
 
-class SyncedFile:
-    """A descriptor of the database file. `open` it; `close` it after SQLite has closed the file.
-
-    To close any descriptor of a file releases all locks of the process on that file, SQLite's
-    included (sqlite.org/howtocorrupt.html, section 2.2).
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    def open(self) -> None:
-        """Raises OSError."""
-        self._descriptor = os.open(self._path, os.O_RDWR)
-
-    def sync(self) -> None:
-        """Sync what was written to the file. Raises DiskFailed."""
-        try:
-            if self._descriptor is not None:
-                os.fsync(self._descriptor)
-        except OSError as error:
-            raise DiskFailed(f"the file can't be synced: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Safe to call twice."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
 class Checkpoints:
     """Checkpoints what the writer has committed. `start` it, `notify` it, `close` it."""
 
     def __init__(
         self,
-        file: SyncedFile,
         wal: Path,
         options: Options,
         queries: SqliteQueries,
@@ -78,7 +46,6 @@ class Checkpoints:
         readers: Sequence[Pool],
     ) -> None:
         """`readers` are paused in this order, when there is no other way."""
-        self._file = file
         self._wal = wal
         self._queries = queries
         self._writer = writer
@@ -151,22 +118,13 @@ class Checkpoints:
                 break
             done_before = done
         if done == frames:  # else a read keeps the rest, from the writer as well
-            await self._checkpoint(self._pool, self._file.sync)
             frames, _ = await self._checkpoint(self._writer)
         return frames
 
-    async def _checkpoint(
-        self, pool: Pool, begin: Callable[[], None] = lambda: None
-    ) -> tuple[int, int]:
-        """Gives how many frames the WAL has, and how many of them the database file has.
-
-        SQLite syncs the database file only in a checkpoint that leaves no frame, together with what
-        those before it wrote. Where the writer makes that one, every webhook waits for the sync:
-        `begin` syncs the file beside the writer first.
-        """
+    async def _checkpoint(self, pool: Pool) -> tuple[int, int]:
+        """Gives how many frames the WAL has, and how many of them the database file has."""
 
         def checkpoint(connection: sqlite3.Connection) -> tuple[int, int]:
-            begin()
             _, frames, done = connection.execute(self._queries.checkpoint).fetchone()
             return int(frames), int(done)
 

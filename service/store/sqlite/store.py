@@ -18,7 +18,7 @@ from service.store.interface import DiskFailed, Filter, Outcome, Position, Row, 
 from service.store.migrate import load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.queries import SqliteQueries, load_queries, sql_folder
-from service.store.sqlite.checkpoints import Checkpoints, SyncedFile
+from service.store.sqlite.checkpoints import Checkpoints
 from service.store.sqlite.connection import Options, describe_driver, warn_of_driver
 from service.store.sqlite.indexer import Indexer, index_path
 from service.store.sqlite.migrations import migrate
@@ -91,8 +91,7 @@ class SqliteStore:
         # Searches wait first: they take the longest, and all other reads go on meanwhile.
         readers = (self._searchers, self._readers)
         wal = path.with_name(path.name + FILES["wal"])
-        self._file = SyncedFile(path)
-        self._checkpoints = Checkpoints(self._file, wal, writes, queries, self._writer, readers)
+        self._checkpoints = Checkpoints(wal, writes, queries, self._writer, readers)
         self._probe = Probe(self._writer, reads, queries)
         self._indexer = Indexer(path, folder, queries)
 
@@ -110,7 +109,6 @@ class SqliteStore:
             await self._probe.look()
             # SQLite has synced the folder, but ignores a failure.
             sync_folder(self._path.parent)
-            self._file.open()
         except BaseException as error:
             await self.close()
             if not isinstance(error, OSError | StoreError | DatabaseError):
@@ -186,7 +184,6 @@ class SqliteStore:
         The writer closes last: SQLite then checkpoints the rest of the WAL.
         """
         async with AsyncExitStack() as stack:
-            stack.callback(self._file.close)
             for part in (
                 self._writer,
                 self._indexer,
