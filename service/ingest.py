@@ -1,9 +1,8 @@
-"""Group commit: one transaction, and one fsync, for all the messages that wait.
+"""Group commit: one transaction, and one fsync, for all waiting messages.
 
-While one batch is being committed, what arrives is collected; when the commit returns, everything
-collected goes into the next one. No timer: alone, a message commits at once; under load, batches
-grow by themselves. As many tasks write as the store takes batches at a time; requests only wait on
-a future.
+While a batch is being committed, new messages wait; when the commit returns, all of them are the
+next batch. There is no timer: a single message commits at once, and batches grow under load.
+Each batch that the store takes at a time has a task. A request only waits on a future.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from service.telemetry.logs import Log, format_exception
 from service.telemetry.metrics import Metrics
 
 BATCH_MESSAGES_MAX = 1_000
-"""Bounds the size of one transaction, and with it how long a full queue takes to answer."""
+"""Bounds a transaction, and so the time until a full queue is answered."""
 
 
 class GroupCommit:
@@ -43,10 +42,10 @@ class GroupCommit:
         ]
 
     def submit(self, message: Message) -> "asyncio.Future[Outcome]":
-        """A future of what became of `message`, done only after its commit is on stable storage.
+        """A future outcome, done only after the commit of `message` is on stable storage.
 
-        Raises Unavailable at once when the queue is full or the service is stopping; the future
-        raises it when the commit failed.
+        Raises Unavailable at once when the queue is full or the service is stopping. The future
+        raises it when the commit fails.
         """
         if self._closing:
             raise Unavailable("the service is stopping")
@@ -58,7 +57,7 @@ class GroupCommit:
         return future
 
     async def close(self) -> None:
-        """Take no more messages, and return when every one taken has its answer."""
+        """Take no more messages, and return when every message taken has its outcome."""
         self._closing = True
         self._arrived.set()
         await asyncio.gather(*self._writers)
@@ -83,7 +82,7 @@ class GroupCommit:
             if len(outcomes) != len(batch):
                 raise StoreError(f"{len(batch)} messages have {len(outcomes)} outcomes")
         except Exception as error:
-            # Whatever went wrong, nobody may wait for ever, and the next batch gets its chance.
+            # Whatever it is, no request may wait for ever, and the next batch is tried.
             self._refuse(batch, error)
             return
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
@@ -96,7 +95,7 @@ class GroupCommit:
         self, batch: list[tuple[Message, asyncio.Future[Outcome]]], error: Exception
     ) -> None:
         if isinstance(error, DatabaseSilent):
-            # Whoever has waited behind this batch would wait as long once more.
+            # The messages after this batch would wait as long once more.
             batch = [*batch, *self._waiting]
             self._waiting.clear()
         reason = str(error) if isinstance(error, StoreError) else format_exception(error)

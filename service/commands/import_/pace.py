@@ -1,11 +1,11 @@
-"""How much to store at once, and for how long to leave the database alone then.
+"""How many lines to store at once, and how long to pause afterwards.
 
-SQLite lets one connection write at a time, and nobody queues: who finds it locked sleeps and looks
-again, after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and from then on every 100 ms (sqlite3.c,
-sqliteDefaultBusyCallback). A running service that met one short transaction of ours therefore looks
-again within 25 ms; so long we stay away, and it gets its turn after each of ours.
+SQLite has one writer at a time and no queue. A connection that finds the database locked sleeps and
+looks again after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, and then every 100 ms (sqlite3.c,
+sqliteDefaultBusyCallback). After one short transaction of an import, a running service looks again
+within 25 ms. The import pauses for so long, and the service writes after each batch.
 
-PostgreSQL lets everybody write at once: there the pauses leave processor and disk to webhooks.
+PostgreSQL has many writers. There the pauses leave processor and disk to webhooks.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ BATCH_LINES_FIRST = 500
 BATCH_LINES_MIN, BATCH_LINES_MAX = 100, 20_000
 
 COSTS_KEPT = 16
-"""The least of so many counts: what a batch takes longer was spent in waiting for others."""
+"""The cheapest of so many batches counts: the others waited for locks."""
 
 
 class Pace:

@@ -1,4 +1,4 @@
-"""The run: one batch is decoded while the one before is stored, and others before are indexed."""
+"""The run: one batch is decoded while the last one is stored, and older ones are indexed."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ from service.store.interface import DatabaseLocked, Outcome, Store, StoreError
 T = TypeVar("T")
 
 LOCKED_SECONDS_MAX = 300
-"""A database that somebody else keeps locked is waited for; who is gone for longer, forgot it."""
+"""How long to wait for a database that another program keeps locked."""
 
 
 class Pipeline:
-    """Stores what a reader reads. When `run` ends, `failure` says why not all is stored, if so."""
+    """Stores what a reader reads. After `run`, `failure` says why some of it is not stored."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Pipeline:
         self._is_stopped = False
 
     def stop(self) -> None:
-        """Read no more; what has been read is still stored."""
+        """Read no more, and store what has been read."""
         self._is_stopped = True
         self._valve.shut()
         if self._indexing is not None:
@@ -56,7 +56,7 @@ class Pipeline:
             finally:
                 await store.close()
         except (DatabaseError, StoreError) as error:
-            # Where it was locked until somebody stopped us, nothing has failed.
+            # A stop while the database was locked is no failure.
             if not (self._is_stopped and _is_locked(error)):
                 self.failure = str(error)
 
@@ -82,7 +82,7 @@ class Pipeline:
                     storing = self._store_batch(store, indexing, batch)
                     _, batch = await asyncio.gather(storing, following)
             finally:
-                # After an error the thread may still wait for a pipe.
+                # After an error the thread may still be reading from a pipe.
                 self._valve.shut()
         self.failure = self._reader.failure
 
@@ -101,9 +101,9 @@ class Pipeline:
         await asyncio.gather(asyncio.sleep(PAUSE_SECONDS), indexing.add(created))
 
     async def _patiently(self, use: Callable[[], Awaitable[T]]) -> T:
-        """What `use` returns; tried again where the database is locked, until that takes too long.
+        """What `use` returns. While the database is locked it is tried again, for a limited time.
 
-        The store itself waits for a moment; what fails then has stored nothing.
+        A call that finds the database locked has stored nothing.
         """
         deadline = time.monotonic() + LOCKED_SECONDS_MAX
         was_told = False

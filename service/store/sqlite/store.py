@@ -1,4 +1,4 @@
-"""The store on SQLite: one connection that writes, a few that read, and an index beside."""
+"""The store on SQLite: one connection that writes, a few that read, and an index file."""
 
 import math
 import sqlite3
@@ -30,16 +30,16 @@ from service.store.sqlite.wal import rewrite_wal
 T = TypeVar("T")
 
 READERS = 4
-"""Reads at a time that an index serves; more wait. Each has a thread and its cache_size."""
+"""Connections for reads that use an index. Each has a thread and a cache."""
 
 SEARCHERS = 2
-"""Reads at a time that may look at many messages; they leave the processor to all others."""
+"""Connections for searches, which may read many messages. Their threads have a lower priority."""
 
 FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"}
-"""By part of the database, how the name of its file ends."""
+"""The suffix of each file's name."""
 
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
-"""What `read_connection.sql` must find: without these an acknowledged message could be lost."""
+"""Without these settings an acknowledged message could be lost (read_connection.sql)."""
 
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
 
@@ -88,7 +88,7 @@ class SqliteStore:
         self._writer = Pool(1, writes, queries)
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
-        # Searches wait first: they take the longest, and all other reads go on meanwhile.
+        # Searches pause first: they take the longest, and the other reads go on meanwhile.
         readers = (self._searchers, self._readers)
         wal = path.with_name(path.name + FILES["wal"])
         self._checkpoints = Checkpoints(wal, writes, queries, self._writer, readers)
@@ -204,9 +204,8 @@ class SqliteStore:
         )
 
     async def _open_index(self) -> None:
-        """Under the write lock: of several processes that start at once, one makes an index anew
-        and the others find it made. Else each would remove that of the one before it.
-        """
+        """Under the write lock: of several processes that start at once, one makes the index, and
+        no other removes it."""
         await self._writer.run(lambda raw: raw.execute(self._queries.begin_write))
         try:
             await self._indexer.open()
@@ -244,6 +243,6 @@ class SqliteStore:
         return classify(messages, first, created_count, _decode_rows(found[0]))
 
     def _next_created_at(self) -> int:
-        """The instant that marks a batch: the clock's, but later than the last batch's."""
+        """The clock's instant, but later than that of the last batch: it marks the batch."""
         self._created_at = max(time.time_ns() // 1_000, self._created_at + 1)
         return self._created_at
