@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import compare, fairness, growth, postgres, throughput
+from tests.bench import compare, growth, postgres, throughput
 from tests.bench.plan import PARTS, PLANS, Plan
 from tests.bench.report import Report, render, render_blocks
-from tests.bench.servers import TARGETS
-from tests.bench.wrk import find_wrk
+from tests.bench.servers import fairness
+from tests.bench.servers.processes import TARGETS
+from tests.bench.traffic.wrk import find_wrk
 from tests.measure.machine import wait_until_quiet
 from tests.measure.pages import fill_pages
 from tests.measure.places import FOLDER, PUBLISHED, sweep

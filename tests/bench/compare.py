@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.databases import Copy, prepare
-from tests.bench.load import Figures, Run, load
 from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PACED_CONNECTIONS, PEAK_CONNECTIONS
-from tests.bench.requests import long_requests, short_requests
-from tests.bench.servers import CEILING, Target, environment, running, service
-from tests.bench.wrk import find_wrk
+from tests.bench.servers.databases import Copy, prepare
+from tests.bench.servers.processes import CEILING, Target, environment, running, service
+from tests.bench.traffic.load import Figures, Run, load
+from tests.bench.traffic.requests import long_requests, short_requests
+from tests.bench.traffic.wrk import find_wrk
 from tests.measure.figures import Spread
 from tests.measure.machine import QUIET_SECONDS_MAX, describe_commit, wait_until_quiet
 from tests.measure.places import FOLDER, ROOT, scratch, sweep

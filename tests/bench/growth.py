@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.client import Client
-from tests.bench.databases import Copy, Original, prepare
-from tests.bench.files import bytes_of
-from tests.bench.load import Figures, Run, load
 from tests.bench.plan import PACED_CONNECTIONS, PEAK_CONNECTIONS, Plan
-from tests.bench.reads import BARS, SLOW, Kind, find_kinds, slow_paths
-from tests.bench.requests import long_requests
-from tests.bench.sampling import Read, sample_for, sample_in_turns, summarize
-from tests.bench.servers import CEILING, SERVICE, Running, running
-from tests.bench.wrk import Result, pacing
+from tests.bench.servers.databases import Copy, Original, prepare
+from tests.bench.servers.files import bytes_of
+from tests.bench.servers.processes import CEILING, SERVICE, Running, running
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.load import Figures, Run, load
+from tests.bench.traffic.reads import BARS, SLOW, Kind, find_kinds, slow_paths
+from tests.bench.traffic.requests import long_requests
+from tests.bench.traffic.sampling import Read, sample_for, sample_in_turns, summarize
+from tests.bench.traffic.wrk import Result, pacing
 from tests.measure.figures import Spread
 from tests.measure.places import scratch
 from tests.measure.turns import run_in_turns

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.growth import BUSY, EMPTY, IDLE, NO_STORAGE, Growth
-from tests.bench.reads import BARS, SLOW
 from tests.bench.report import LABELS, Report
 from tests.bench.throughput import Load
+from tests.bench.traffic.reads import BARS, SLOW
 from tests.measure.figures import Spread
 from tests.measure.plots import BLUE, GREY, ORANGE, RED, Line, draw
 

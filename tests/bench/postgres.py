@@ -12,12 +12,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.bench import fairness
-from tests.bench.load import settle
 from tests.bench.plan import FULL, MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS, QUICK, Plan
-from tests.bench.requests import short_requests
-from tests.bench.servers import FASTAPI_ASYNCPG, SERVICE, Running, Target, cpu_seconds, running
-from tests.bench.wrk import Result, find_wrk, run_wrk
+from tests.bench.servers import fairness
+from tests.bench.servers.processes import (
+    FASTAPI_ASYNCPG,
+    SERVICE,
+    Running,
+    Target,
+    cpu_seconds,
+    running,
+)
+from tests.bench.traffic.load import settle
+from tests.bench.traffic.requests import short_requests
+from tests.bench.traffic.wrk import Result, find_wrk, run_wrk
 from tests.measure.figures import Spread
 from tests.measure.machine import wait_until_quiet
 from tests.measure.pages import fill_pages

@@ -6,10 +6,10 @@ import msgspec
 
 from tests.bench.growth import BUSY, EMPTY, IDLE, NO_STORAGE, Growth, Ingest
 from tests.bench.plan import PEAK_CONNECTIONS
-from tests.bench.reads import BARS, SLOW, STATS, STATS_BUSY_MS
-from tests.bench.sampling import Read
-from tests.bench.servers import TARGETS
+from tests.bench.servers.processes import TARGETS
 from tests.bench.throughput import Load
+from tests.bench.traffic.reads import BARS, SLOW, STATS, STATS_BUSY_MS
+from tests.bench.traffic.sampling import Read
 from tests.measure.figures import Spread
 from tests.measure.results import Measured
 from tests.measure.tables import Columns, number, table, table_of

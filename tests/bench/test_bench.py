@@ -13,20 +13,22 @@ import pytest
 from service.api.messages import parse_query
 from service.messages.message import Message, decode_message
 from service.sources import signature
-from tests.bench import compare, dataset, fairness, postgres, reads, report, requests, servers
+from tests.bench import compare, postgres, report
 from tests.bench.__main__ import RESULTS_FILE
-from tests.bench.client import Client
-from tests.bench.databases import Copy, prepare
-from tests.bench.files import count_messages
 from tests.bench.growth import Beside, Growth, Ingest, Size
-from tests.bench.load import Figures, load
-from tests.bench.memory import hold
 from tests.bench.plan import QUICK
-from tests.bench.reads import BARS
 from tests.bench.report import Report
-from tests.bench.sampling import Read, Sample, sample_in_turns, summarize
-from tests.bench.servers import SERVICE, TARGETS, running
+from tests.bench.servers import fairness, processes
+from tests.bench.servers.databases import Copy, prepare
+from tests.bench.servers.files import count_messages
+from tests.bench.servers.memory import hold
+from tests.bench.servers.processes import SERVICE, TARGETS, running
 from tests.bench.throughput import Load
+from tests.bench.traffic import dataset, reads, requests
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.load import Figures, load
+from tests.bench.traffic.reads import BARS
+from tests.bench.traffic.sampling import Read, Sample, sample_in_turns, summarize
 from tests.measure import pages, results
 from tests.measure.figures import Spread
 from tests.measure.places import PUBLISHED, ROOT
@@ -162,7 +164,7 @@ def test_every_read_can_be_asked_of_a_built_database_and_counts_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also that a copy is one: the original is kept for the next bench."""
-    monkeypatch.setattr("tests.bench.databases.KEPT", tmp_path / "kept")
+    monkeypatch.setattr("tests.bench.servers.databases.KEPT", tmp_path / "kept")
     original = prepare(2_000, Watch())
     copy = Copy(original, tmp_path / "copy")
     with running(SERVICE, copy.database) as server, Client(server.port) as client:
@@ -187,7 +189,7 @@ def test_a_run_costs_something_and_stores_what_was_answered(
 ) -> None:
     monkeypatch.setattr(requests, "FOLDER", tmp_path)
     file = requests.short_requests(30_000, Watch())
-    other = servers.service(ROOT, "another checkout")
+    other = processes.service(ROOT, "another checkout")
     with running(other, tmp_path / "app.db") as server:
         done = load(server, file, 8, 1, rate=500)
     assert done.result.is_good
@@ -204,7 +206,7 @@ def test_another_checkout_is_one_that_runs_its_own_code(tmp_path: Path) -> None:
     assert compare._options([str(tmp_path)]).folder == tmp_path.resolve()
     (tmp_path / "service" / "__init__.py").write_text("raise ImportError")
     with pytest.raises(SystemExit, match="can't be run"):
-        compare._versions(servers.service(tmp_path, "other"))
+        compare._versions(processes.service(tmp_path, "other"))
 
 
 def test_a_comparison_is_held_to_its_bars_turn_by_turn() -> None:
@@ -307,7 +309,7 @@ def test_a_run_stores_what_it_acknowledges_on_both_databases(
         for case in (
             postgres.Case("sqlite", SERVICE, None),
             postgres.Case("two", SERVICE, server, instances=2),
-            postgres.Case("fastapi", servers.FASTAPI_ASYNCPG, server),
+            postgres.Case("fastapi", processes.FASTAPI_ASYNCPG, server),
         ):
             postgres.check(case)
             done = postgres.run(case, files, 1)

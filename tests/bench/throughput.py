@@ -5,11 +5,11 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.files import bytes_of, count_messages
-from tests.bench.load import Figures, Run, load
 from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS, Plan
-from tests.bench.requests import short_requests
-from tests.bench.servers import CEILING, SERVICE, TARGETS, Target, running
+from tests.bench.servers.files import bytes_of, count_messages
+from tests.bench.servers.processes import CEILING, SERVICE, TARGETS, Target, running
+from tests.bench.traffic.load import Figures, Run, load
+from tests.bench.traffic.requests import short_requests
 from tests.measure.figures import Spread
 from tests.measure.places import scratch
 from tests.measure.turns import run_in_turns

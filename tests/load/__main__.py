@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.wrk import find_wrk
+from tests.bench.traffic.wrk import find_wrk
 from tests.load import connections, endurance, output, overload, readers, surroundings
 from tests.load.report import PUBLISHED, TRIED, LoadTest, load_all, render, render_blocks
 from tests.measure.findings import Finding

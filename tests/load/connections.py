@@ -12,8 +12,8 @@ from typing import NamedTuple
 from service.http.deadlines import BODY_SECONDS, HEAD_SECONDS
 from service.http.listener import CONNECTIONS_MAX, DESCRIPTORS_RESERVED
 from service.settings import Settings
-from tests.bench.servers import SERVICE, Running, running
-from tests.bench.wrk import Result
+from tests.bench.servers.processes import SERVICE, Running, running
+from tests.bench.traffic.wrk import Result
 from tests.load.traffic import (
     PEAK_SHARE,
     Traffic,

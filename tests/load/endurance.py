@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tests.bench.requests import short_requests
-from tests.bench.servers import SERVICE, running
+from tests.bench.servers.processes import SERVICE, running
+from tests.bench.traffic.requests import short_requests
 from tests.load.traffic import Traffic, requests_for
 from tests.measure.findings import Finding, at_most, exactly, told
 from tests.measure.places import scratch

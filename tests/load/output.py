@@ -4,7 +4,7 @@ import os
 import threading
 import time
 
-from tests.bench.servers import SERVICE, running
+from tests.bench.servers.processes import SERVICE, running
 from tests.load.traffic import Traffic, requests_for, scrape
 from tests.measure.findings import Finding, at_least, at_most, exactly, told
 from tests.measure.places import scratch

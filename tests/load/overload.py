@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from service.http.listener import CONNECTIONS_MAX
-from tests.bench.files import count_messages
-from tests.bench.servers import SERVICE, Running, Target, running
+from tests.bench.servers.files import count_messages
+from tests.bench.servers.processes import SERVICE, Running, Target, running
 from tests.load import newcomers
 from tests.load.traffic import CREATED, Traffic, allow_files, requests_for, scrape
 from tests.measure.findings import Finding, at_least, at_most, exactly, told

@@ -7,11 +7,11 @@ from itertools import cycle
 from statistics import median
 
 from service.store.sqlite.checkpoints import WAL_FRAMES_MAX
-from tests.bench.client import Client
-from tests.bench.databases import Copy, prepare
-from tests.bench.reads import slow_paths
-from tests.bench.servers import SERVICE, running
-from tests.bench.wrk import Result
+from tests.bench.servers.databases import Copy, prepare
+from tests.bench.servers.processes import SERVICE, running
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.reads import slow_paths
+from tests.bench.traffic.wrk import Result
 from tests.load.traffic import (
     PEAK_SHARE,
     Traffic,

@@ -5,10 +5,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.bench.client import Answer, Client
-from tests.bench.files import count_messages
-from tests.bench.servers import SERVICE, Target, running
-from tests.bench.wrk import Result
+from tests.bench.servers.files import count_messages
+from tests.bench.servers.processes import SERVICE, Target, running
+from tests.bench.traffic.client import Answer, Client
+from tests.bench.traffic.wrk import Result
 from tests.load.traffic import (
     CREATED,
     PEAK_SHARE,

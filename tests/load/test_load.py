@@ -15,9 +15,9 @@ import pytest
 from service.api.bodies import BodyReader
 from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
-from tests.bench.client import Client
-from tests.bench.files import count_messages
-from tests.bench.servers import running as running_target
+from tests.bench.servers.files import count_messages
+from tests.bench.servers.processes import running as running_target
+from tests.bench.traffic.client import Client
 from tests.load import __main__ as program
 from tests.load import newcomers, report, slow_disk
 from tests.load.endurance import Window, judge

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.client import Client
 from tests.bench.plan import PACED_CONNECTIONS, PEAK_CONNECTIONS
-from tests.bench.requests import short_requests, signed_request
-from tests.bench.wrk import Pacing, Result, run_wrk
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.requests import short_requests, signed_request
+from tests.bench.traffic.wrk import Pacing, Result, run_wrk
 from tests.measure.watch import Watch
 from tests.support.service import encode, message, samples
 

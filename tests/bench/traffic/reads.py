@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from tests.bench import dataset
-from tests.bench.client import Client
-from tests.bench.dataset import format_instant
+from tests.bench.traffic import dataset
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.dataset import format_instant
 
 VARIANTS = 100
 """Different requests of a kind; they are sent one after the other, again and again."""

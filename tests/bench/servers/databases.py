@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import dataset
-from tests.bench.files import parts
-from tests.bench.memory import hold
-from tests.bench.servers import SERVICE, Target, environment
+from tests.bench.servers.files import parts
+from tests.bench.servers.memory import hold
+from tests.bench.servers.processes import SERVICE, Target, environment
+from tests.bench.traffic import dataset
 from tests.measure.places import FOLDER
 from tests.measure.watch import Watch
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.bench import dataset
-from tests.bench.dataset import Message, random_id
+from tests.bench.traffic import dataset
+from tests.bench.traffic.dataset import Message, random_id
 from tests.measure.places import FOLDER
 from tests.measure.watch import Watch
 

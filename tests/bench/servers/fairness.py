@@ -6,8 +6,8 @@ import http.client
 import json
 from typing import Any
 
-from tests.bench.requests import SECRET
-from tests.bench.servers import Target, running
+from tests.bench.servers.processes import Target, running
+from tests.bench.traffic.requests import SECRET
 from tests.measure.places import scratch
 
 VALID = {

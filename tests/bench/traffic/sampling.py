@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from tests.bench.client import Client
 from tests.bench.plan import Plan
-from tests.bench.reads import BARS, Kind
+from tests.bench.traffic.client import Client
+from tests.bench.traffic.reads import BARS, Kind
 from tests.measure.figures import Spread, percentile
 
 Place = TypeVar("Place")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from tests.bench.servers import Running, cpu_seconds
-from tests.bench.wrk import Result, run_wrk
+from tests.bench.servers.processes import Running, cpu_seconds
+from tests.bench.traffic.wrk import Result, run_wrk
 from tests.measure.figures import Spread
 
 WINDOW_SECONDS = 0.25

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import psutil
 
-from tests.bench.requests import SECRET
+from tests.bench.traffic.requests import SECRET
 from tests.measure.places import ROOT
 
 STOP_SECONDS = 60
@@ -56,7 +56,10 @@ def _uvicorn(module: str) -> tuple[str, ...]:
 
 SERVICE = Target("service", "this service", (sys.executable, "-m", "service"))
 CEILING = Target(
-    "ceiling", "ceiling: no storage", (sys.executable, "-m", "tests.bench.ceiling"), stores=False
+    "ceiling",
+    "ceiling: no storage",
+    (sys.executable, "-m", "tests.bench.servers.ceiling"),
+    stores=False,
 )
 FASTAPI = Target("fastapi", "FastAPI + sqlite3", _uvicorn("fastapi_sqlite3"))
 STARLETTE = Target("starlette", "Starlette + aiosqlite", _uvicorn("starlette_aiosqlite"))
