@@ -1,8 +1,5 @@
 """The parts of the bench: what it sends, asks, counts and writes. Nothing is measured here."""
 
-import mmap
-import re
-import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from tests.bench.report import Report
 from tests.bench.servers import fairness, processes
 from tests.bench.servers.databases import Copy, prepare
 from tests.bench.servers.files import count_messages
-from tests.bench.servers.memory import hold
 from tests.bench.servers.processes import SERVICE, TARGETS, running
 from tests.bench.throughput import Load
 from tests.bench.traffic import dataset, reads, requests
@@ -223,26 +219,6 @@ def test_a_comparison_is_held_to_its_bars_turn_by_turn() -> None:
     text = compare.render(report)
     assert "| 0.95 (0.90 to 1.00) | 0.90 1.00 | at least 0.97 | **no** |" in text
     assert "| 1.25 (1.25 to 1.25) | 1.25 1.25 | at most 1.1 | **no** |" in text
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_files_are_held_in_memory_until_they_are_let_go(tmp_path: Path) -> None:
-    file, empty = tmp_path / "file", tmp_path / "empty"
-    file.write_bytes(bytes(mmap.PAGESIZE * 3))
-    empty.touch()
-    before = locked_bytes()
-    held = hold([file, empty])
-    assert held is not None
-    assert locked_bytes() == before + mmap.PAGESIZE * 3
-    held.close()
-    assert locked_bytes() == before
-
-
-def locked_bytes() -> int:
-    """What this process holds in memory, by proc(5)."""
-    found = re.search(r"VmLck:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 # What is counted and written

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.postgres.crashes import Crashes, crash
+from tests.faults.recording import Studio
 from tests.faults.report import (
     ACKNOWLEDGED,
     CRASHES,
@@ -20,7 +21,6 @@ from tests.faults.report import (
     publish,
     render,
 )
-from tests.faults.scenarios import Studio
 from tests.faults.shim import Call, NoShim, build
 from tests.faults.suite import Result, run
 from tests.faults.sweep import FAULTS, Found, sweep, sweep_starts

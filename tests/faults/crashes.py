@@ -4,7 +4,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.disk import Crash, Disk, Luck
+from tests.faults.contents import Luck
+from tests.faults.disk import Crash, Disk
 from tests.faults.journal import Answer, Open, Operation, SyncBegin, SyncEnd, Write
 
 LUCKS: Sequence[tuple[Luck, ...]] = (

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from service.messages.instants import format_instant
+from tests.faults.contents import Luck
 from tests.faults.crashes import leave
-from tests.faults.disk import Crash, Luck
+from tests.faults.disk import Crash
 from tests.faults.journal import Operation, accepted_ids
 from tests.faults.stored import find_damage, is_indexed, stored_ids
 from tests.faults.traffic import COMMON, connect, messages, post, unique_word

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from tests.faults.crashes import choose, leave
+from tests.faults.recording import Recording, Studio
 from tests.faults.recovery import recover
-from tests.faults.scenarios import SCENARIOS, Recording, Studio, import_file
+from tests.faults.scenarios import SCENARIOS, import_file
 
 SEEDS_A_RECORDING = 5
 

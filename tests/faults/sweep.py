@@ -12,8 +12,8 @@ import msgspec
 
 from tests.faults.journal import Operation, read
 from tests.faults.order import trusted_after_failure, unproven
+from tests.faults.recording import Studio, by_id
 from tests.faults.recovery import lose_all_unsynced
-from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import SHORT, Call
 from tests.faults.supervisor import Supervisor
 from tests.support.service import wait_until

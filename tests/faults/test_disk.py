@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.disk import SECTOR, Crash, Disk, File, Luck
+from tests.faults.contents import SECTOR, File, Luck
+from tests.faults.disk import Crash, Disk
 from tests.faults.journal import (
     Close,
     MakeFolder,

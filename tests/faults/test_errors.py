@@ -12,8 +12,8 @@ import pytest
 
 from service.store.sqlite.connection import driver
 from tests.faults.journal import Open, SyncEnd, Write, read
+from tests.faults.recording import Studio, by_id
 from tests.faults.recovery import Verdict, lose_all_unsynced
-from tests.faults.scenarios import Studio, by_id
 from tests.faults.shim import Call
 from tests.faults.supervisor import Supervisor, reasons_of
 from tests.faults.sweep import DATABASE, FAULTS, LOG, Fault, sweep

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.faults.order import unproven
+from tests.faults.recording import Recording, Studio
 from tests.faults.recovery import lose_all_unsynced
-from tests.faults.scenarios import Recording, Studio, checkout, first_start
+from tests.faults.scenarios import checkout, first_start
 
 
 class Change(NamedTuple):

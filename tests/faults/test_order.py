@@ -10,7 +10,8 @@ import pytest
 
 from tests.faults.journal import Answer, Close, Open, Operation, SyncBegin, SyncEnd, Write
 from tests.faults.order import trusted_after_failure, unproven
-from tests.faults.scenarios import Studio, load
+from tests.faults.recording import Studio
+from tests.faults.scenarios import load
 
 DATABASE = Path("app.db")
 ID = "m0-load-00001"
