@@ -113,7 +113,7 @@ def sum_up(results: Sequence[Result], swept: Found) -> list[Finding]:
         exactly("seeds with anything wrong", bad, 0),
         told("calls made to fail", swept.faults),
         told("webhooks meanwhile answered 200", swept.accepted),
-        told("webhooks meanwhile answered 503", swept.refused),
+        told("webhooks meanwhile answered 503, or cut off", swept.refused),
         exactly("of the 200s lost, or stored twice", swept.lost + swept.twice, 0),
         exactly("anything else wrong meanwhile", len(swept.complaints), 0),
     ]
