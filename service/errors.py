@@ -82,8 +82,14 @@ class InvalidSignature(RequestError):
 
 
 class InvalidMessage(RequestError):
+    """`field` is the field whose rule the body breaks; `body` if it is no JSON object."""
+
     status = 422
     webhook_result = "validation_error"
+
+    def __init__(self, detail: str, field: str = "body") -> None:
+        super().__init__(detail)
+        self.field = field
 
 
 class InvalidParameter(RequestError):

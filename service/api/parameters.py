@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from service.errors import InvalidParameter
-from service.messages.instants import RFC3339_RULE, RFC3339_UTC, parse_instant
+from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
 from service.messages.message import E164, E164_RULE, TEXT_CHARACTERS_MAX
 from service.messages.text import fold
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter
@@ -91,7 +91,9 @@ def _phone_number(text: str) -> str:
 
 
 def _instant(text: str) -> int:
-    if not re.match(RFC3339_UTC, text):
+    # An unescaped + of the offset, as above.
+    text = text.replace(" ", "+")
+    if not re.match(RFC3339, text):
         raise ValueError
     return parse_instant(text)
 

@@ -3,23 +3,50 @@
 import functools
 from datetime import UTC, datetime, timedelta
 
-RFC3339_UTC = (
-    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z"
+RFC3339 = (
+    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])\Z"
 )
-RFC3339_RULE = "an RFC 3339 instant in UTC that ends in Z, up to microseconds, and a real date"
+RFC3339_RULE = "an RFC 3339 instant with Z or an offset, and a real date"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT_FIRST = -62_135_596_800_000_000
+"""0001-01-01T00:00:00Z: Python's calendar begins there."""
+INSTANT_LAST = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z: a year of RFC 3339 has four digits."""
 
 _TWO_DIGITS = [f"{number:02d}" for number in range(60)]
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds since 1970 of a text that matches RFC3339_UTC.
+    """Microseconds since 1970 of a text that matches RFC3339. Further fraction digits are cut.
 
-    Raises ValueError if there is no such date or time of day.
+    A leap second is the same instant as the second after it, as in POSIX. Raises ValueError if
+    there is no such date or time of day, or if the instant is outside INSTANT_FIRST to
+    INSTANT_LAST.
     """
-    since = datetime.fromisoformat(text) - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    try:
+        since = datetime.fromisoformat(text) - EPOCH
+    except ValueError:
+        return _parse_rare_form(text)
+    instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if not INSTANT_FIRST <= instant <= INSTANT_LAST:
+        raise ValueError
+    return instant
+
+
+def _parse_rare_form(text: str) -> int:
+    """The instant of a text with a lower-case `t` or `z`, or of a leap second."""
+    upper = text.upper()
+    if upper[17:19] == "60":
+        second_before = parse_instant(f"{upper[:17]}59{upper[19:]}")
+        instant = second_before + 1_000_000
+        # A leap second is the last second of a month in UTC (RFC 3339, 5.7).
+        if instant <= INSTANT_LAST and format_instant(instant)[8:19] == "01T00:00:00":
+            return instant
+    elif upper != text:
+        return parse_instant(upper)
+    raise ValueError
 
 
 def format_instant(microseconds: int) -> str:

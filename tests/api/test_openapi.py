@@ -13,7 +13,7 @@ from service.api.docs import FILE
 from service.api.walk import FORMATS, NDJSON
 from service.app import PATHS
 from service.errors import Refusal, RequestError
-from service.messages.instants import RFC3339_UTC
+from service.messages.instants import RFC3339
 from service.messages.message import E164, TEXT_CHARACTERS_MAX, WebhookBody
 from tests.api.test_authorization import PROTECTED
 from tests.api.test_errors import ALLOWED
@@ -81,7 +81,7 @@ def test_its_bounds_are_those_of_the_code() -> None:
     assert (q["minLength"], q["maxLength"]) == (1, TEXT_CHARACTERS_MAX)
     assert (found["format"]["enum"], found["format"]["default"]) == (list(FORMATS), NDJSON.name)
     assert found["from"]["pattern"] == ecma(E164).replace(r"\+", "[+ ]")
-    assert found["since"]["pattern"] == ecma(RFC3339_UTC)
+    assert found["since"]["pattern"] == ecma(RFC3339)
     for name, below, above in (("limit", 0, 101), ("offset", -1, messages.OFFSET_MAX + 1)):
         for value in (below, above):
             with pytest.raises(RequestError, match=name):

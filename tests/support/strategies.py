@@ -26,19 +26,21 @@ class Sent(NamedTuple):
     fraction_digits: int
     """The sender writes at least so many fraction digits."""
     text: str | None
+    offset_minutes: int = 0
 
     def content(self) -> Json:
         return {
             "message_id": self.message_id,
             "from": self.sender,
             "to": self.recipient,
-            "ts": rfc3339(self.moment, self.fraction_digits),
+            "ts": rfc3339(self.moment, self.fraction_digits, self.offset_minutes),
             "text": self.text,
         }
 
     def row(self) -> Row:
         ts = microseconds(self.moment)
-        return Row(self.message_id, self.sender, self.recipient, ts, self.text)
+        text = self.text and replace_unstorable(self.text)
+        return Row(self.message_id, self.sender, self.recipient, ts, text)
 
 
 class Question(NamedTuple):
@@ -77,11 +79,20 @@ class Question(NamedTuple):
         return "/messages?" + "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def rfc3339(moment: datetime, fraction_digits: int = 0) -> str:
-    """At least `fraction_digits`, and as many as the instant needs."""
+def rfc3339(moment: datetime, fraction_digits: int = 0, offset_minutes: int = 0) -> str:
+    """With at least `fraction_digits`, and with Z if the offset is 0 or leaves the calendar."""
     digits = f"{moment.microsecond:06}"
     fraction = digits[: max(fraction_digits, len(digits.rstrip("0")))]
-    return moment.isoformat(timespec="seconds") + (f".{fraction}" if fraction else "") + "Z"
+    local = shift(moment, offset_minutes * 60_000_000)
+    sign, (hours, minutes) = "+-"[offset_minutes < 0], divmod(abs(offset_minutes), 60)
+    zone = "Z" if local == moment else f"{sign}{hours:02}:{minutes:02}"
+    return local.isoformat(timespec="seconds") + (f".{fraction}" if fraction else "") + zone
+
+
+def replace_unstorable(text: str) -> str:
+    """The text with U+FFFD for U+0000 and for each lone surrogate."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    return units.decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 
 def microseconds(moment: datetime) -> int:
@@ -99,6 +110,7 @@ def shift(moment: datetime, steps: int) -> datetime:
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
 texts_with_cases = st.text(CASES, max_size=12)
+unstorable_texts = st.text("a\0\ud83d\ude00\udfff", max_size=6)
 numbers = st.sampled_from(["+11", "+12", "+491701234567"]) | st.from_regex(
     r"\+[1-9][0-9]{1,14}", fullmatch=True
 )
@@ -113,7 +125,8 @@ sent = st.builds(
     recipient=numbers,
     moment=moments,
     fraction_digits=st.integers(0, 6),
-    text=st.none() | texts_with_cases | texts,
+    text=st.none() | texts_with_cases | texts | unstorable_texts,
+    offset_minutes=st.sampled_from([0, 0, 540, -330, 1439, -1439]),
 )
 
 
@@ -148,7 +161,8 @@ def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
 @st.composite
 def parts_of_texts(draw: st.DrawFn, messages: Sequence[Sent]) -> str:
     """A few characters of a text, possibly in another case."""
-    text = draw(st.sampled_from([each.text for each in messages if each.text] or ["a"]))
+    stored = [each.row().text for each in messages]
+    text = draw(st.sampled_from([text for text in stored if text] or ["a"]))
     start = draw(st.integers(0, len(text) - 1))
     part = text[start : start + draw(st.integers(1, 4))]
     return draw(st.sampled_from([part, part.upper(), part.lower(), part.swapcase(), part.title()]))

@@ -68,7 +68,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--from", metavar="NUMBER", help="only what this number sent")
     parser.add_argument("--to", metavar="NUMBER", help="only what was sent to this number")
-    parser.add_argument("--since", metavar="TS", help="only ts >= this: 2026-11-23T12:00:00Z")
+    parser.add_argument(
+        "--since",
+        metavar="TS",
+        help="only ts >= this: 2026-11-23T12:00:00Z, or with an offset, as +09:00",
+    )
     parser.add_argument("--until", metavar="TS", help="only ts < this")
     parser.add_argument(
         "--q", metavar="TEXT", help="only where this is part of the text, whatever the case"

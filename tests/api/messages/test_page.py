@@ -91,6 +91,9 @@ async def test_total_can_be_left_out(five: Service) -> None:
         pytest.param({"from": ANNA[:-1]}, "", id="a part of a number"),
         pytest.param({"since": "2025-01-15T10:00:00.000001Z"}, "2345", id="since is included"),
         pytest.param({"since": "2025-01-15T10:00:00.000003Z"}, "5", id="since a microsecond later"),
+        pytest.param({"since": "2025-01-15T19:00:00.000001+09:00"}, "2345", id="since, offset"),
+        pytest.param({"since": "2025-01-15t10:00:00.0000019z"}, "2345", id="since, cut"),
+        pytest.param({"until": "2025-01-15T05:00:00.000001-05:00"}, "1", id="until, offset"),
         pytest.param({"until": "2025-01-15T10:00:00.000001Z"}, "1", id="until is not included"),
         pytest.param({"until": "2025-01-15T10:00:00.000002Z"}, "123", id="until one later"),
         pytest.param(
@@ -132,6 +135,7 @@ async def test_filter(five: Service, parameters: Json, expected: str) -> None:
 async def test_a_plus_may_be_left_unescaped(five: Service, plus: str) -> None:
     assert await five.ids(f"?from={plus}4922") == ["2"]
     assert await five.ids(f"?to={plus}4933") == ["4"]
+    assert await five.ids(f"?since=2025-01-15T19:00:00.000003{plus}09:00") == ["5"]
 
 
 @pytest.mark.parametrize(

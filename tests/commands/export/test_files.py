@@ -92,6 +92,15 @@ def test_one_message_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
 
 @on_sqlite
 @pytest.mark.usefixtures("database")
+def test_an_instant_may_have_an_offset(tmp_path: Path) -> None:
+    file = tmp_path / "some.ndjson"
+    since, until = "2025-01-15T19:00:00.000002+09:00", "2025-01-15T05:00:01-05:00"
+    assert main(["--since", since, "--until", until, "--output", str(file)]) == 0
+    assert parse_ndjson(file.read_text("utf-8")) == SOME[3:4]
+
+
+@on_sqlite
+@pytest.mark.usefixtures("database")
 def test_a_new_file_is_as_open_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -1,0 +1,32 @@
+"""A process takes what honest senders write, and says what is wrong with the rest."""
+
+import codecs
+from pathlib import Path
+
+from tests.support.processes import ServiceProcess, serving
+from tests.support.service import encode, message, signed
+
+
+def texts(process: ServiceProcess, query: str = "") -> list[str]:
+    """The texts of the stored messages."""
+    return [row["text"] for row in process.get(f"/messages{query}").json()["data"]]
+
+
+def test_bodies_that_are_unusual_are_stored(tmp_path: Path) -> None:
+    bodies = [
+        encode(message(message_id="1", ts="2026-07-14T13:27:26.534+09:00", text="offset")),
+        encode(message(message_id="2", ts="2026-07-14T04:27:27.1234567z", text="digits")),
+        encode(message(message_id="3", ts="2026-07-14T04:27:28Z", text="U+0000 \0")),
+        encode(message(message_id="4", ts="2026-07-14T04:27:29Z", text="half \ud83d")),
+        codecs.BOM_UTF8 + encode(message(message_id="5", ts="2026-07-14T04:27:30Z", text="mark")),
+    ]
+    with serving(tmp_path) as process:
+        for body in bodies:
+            answer = process.request("POST", "/webhook", content=body, headers=signed(body))
+            assert answer.status_code == 200, answer.text
+        expected = ["offset", "digits", "U+0000 \ufffd", "half \ufffd", "mark"]
+        assert texts(process) == expected
+        assert texts(process, "?since=2026-07-14T13:27:28%2B09:00") == expected[2:]
+        first, second = process.get("/messages").json()["data"][:2]
+        assert first["ts"] == "2026-07-14T04:27:26.534Z"
+        assert second["ts"] == "2026-07-14T04:27:27.123456Z"
