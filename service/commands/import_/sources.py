@@ -1,5 +1,6 @@
 """Where lines come from: files and standard input, compressed or not, read in chunks."""
 
+import codecs
 import os
 import select
 import sys
@@ -108,11 +109,15 @@ class Content:
         self._stack.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield pieces of at most CHUNK_BYTES.
+        """Yield the content without the byte order mark that it may begin with, in chunks.
 
-        Raises, after it has yielded what comes before the trouble, OSError, one of
-        compression.DAMAGE, or Shut.
+        A chunk has at most CHUNK_BYTES. After the content before the trouble, this raises OSError,
+        one of compression.DAMAGE, or Shut.
         """
+        head = b""
+        while (chunk := self._file.read1(CHUNK_BYTES)) and codecs.BOM_UTF8.startswith(head + chunk):
+            head += chunk
+        yield (head + chunk).removeprefix(codecs.BOM_UTF8)
         while chunk := self._file.read1(CHUNK_BYTES):
             yield chunk
         if self._file is not self._raw and self._source.is_empty:

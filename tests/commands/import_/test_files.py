@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,15 @@ from tests.support.imports import (
     written,
 )
 from tests.support.kinds import on_each_database
-from tests.support.service import ROOT, WAIT_SECONDS, encode, message, wait_until, without
+from tests.support.service import (
+    ROOT,
+    WAIT_SECONDS,
+    Json,
+    encode,
+    message,
+    wait_until,
+    without,
+)
 
 
 class TestFiles:
@@ -97,6 +106,23 @@ class TestFiles:
         assert imported(capsys, str(file))[0] == 0
         assert stored(database) == [first, second, third]
 
+    @pytest.mark.parametrize("suffix", ["ndjson", "gz", "zst"])
+    def test_may_begin_with_a_byte_order_mark_each(
+        self, tmp_path: Path, database: Path, capsys: pytest.CaptureFixture[str], suffix: str
+    ) -> None:
+        first, second, third = messages(3)
+        contents: list[list[Json | bytes]] = [
+            [BOM_UTF8 + encode(first) + b"\r", second],
+            [BOM_UTF8, third],
+            [BOM_UTF8],
+        ]
+        files = [
+            written(tmp_path / f"{number}.{suffix}", content)
+            for number, content in enumerate(contents)
+        ]
+        assert imported(capsys, *files)[0] == 0
+        assert stored(database) == [first, second, third]
+
     def test_hold_what_messages_shows(
         self, tmp_path: Path, database: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -113,6 +139,15 @@ class TestStandardInput:
         assert (process.returncode, errors) == (0, b"")
         assert counts(output.decode())["created"] == 5_000
         assert stored(database) == messages(5_000)
+
+    def test_may_begin_with_a_byte_order_mark_in_pieces(self, database: Path) -> None:
+        with started("-") as process:
+            for byte in BOM_UTF8:
+                given_to(process, bytes([byte]))
+            output, errors = process.communicate(ndjson(messages(2)))
+        assert (process.returncode, errors) == (0, b"")
+        assert counts(output.decode())["read"] == 2
+        assert stored(database) == messages(2)
 
     def test_is_stored_as_it_arrives(self, database: Path) -> None:
         with started("-") as process:
