@@ -19,6 +19,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_SUFFIX = "_FILE"
+AROUND_VALUES = " \t\r\n\v\f\N{BYTE ORDER MARK}"
+"""Removed from both ends of every value: editors, `echo` and file formats add them."""
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 PORT_MAX = 65_535
 POSTGRES_HOST = r"(\[[^][]+\]|[^][:,]*)(:(?!0)[0-9]{1,5})?"
@@ -71,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read every variable of `VARIABLES`. An empty variable counts as unset.
+        """Read every variable of `VARIABLES`. An empty one counts as unset, a blank one is wrong.
 
         Raises SettingsError, which names the variable and what it takes, and never shows a secret.
         """
@@ -255,21 +257,24 @@ def _read(environment: Mapping[str, str], name: str, variable: Variable) -> Any:
         name, text = name + FILE_SUFFIX, _read_file(name + FILE_SUFFIX, environment)
     if not text:
         return None
+    value = text.strip(AROUND_VALUES)
     try:
-        return variable.parse(text)
+        if not value:
+            raise ValueError
+        return variable.parse(value)
     except ValueError:
-        raise SettingsError(f"{name} must be {variable.takes}") from None
+        blank = "" if value else ", and not only white space"
+        raise SettingsError(f"{name} must be {variable.takes}{blank}") from None
 
 
 def _read_file(name: str, environment: Mapping[str, str]) -> str:
-    """The content of a NAME_FILE's file, without the line end that editors and `echo` add."""
-    path = Path(environment[name])
+    """The content of a NAME_FILE's file."""
+    path = Path(environment[name].strip(AROUND_VALUES))
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise SettingsError(f"{name} must be a readable file: {path}: {reason}") from None
-    value = text.rstrip("\r\n")
-    if not value:
+    if not text.strip(AROUND_VALUES):
         raise SettingsError(f"{name} must be a file that holds the value: {path} is empty")
-    return value
+    return text

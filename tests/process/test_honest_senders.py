@@ -4,7 +4,7 @@ import codecs
 from pathlib import Path
 
 from tests.support.processes import ServiceProcess, serving
-from tests.support.service import encode, message, signed
+from tests.support.service import SECRET, encode, message, signed
 
 
 def texts(process: ServiceProcess, query: str = "") -> list[str]:
@@ -30,3 +30,22 @@ def test_bodies_that_are_unusual_are_stored(tmp_path: Path) -> None:
         first, second = process.get("/messages").json()["data"][:2]
         assert first["ts"] == "2026-07-14T04:27:26.534Z"
         assert second["ts"] == "2026-07-14T04:27:27.123456Z"
+
+
+def test_a_secret_may_end_with_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(codecs.BOM_UTF8 + b"previous\r\n")
+    environment = {"WEBHOOK_SECRET": f"{SECRET}\n", "WEBHOOK_SECRET_PREVIOUS_FILE": str(file)}
+    body = encode(message())
+    with serving(tmp_path, **environment) as process:
+        for secret in (SECRET, "previous"):
+            headers = signed(body, secret)
+            answer = process.request("POST", "/webhook", content=body, headers=headers)
+            assert answer.status_code == 200
+
+
+def test_a_blank_secret_stops_the_start(tmp_path: Path) -> None:
+    process = ServiceProcess(tmp_path, {"WEBHOOK_SECRET": " \n"})
+    assert process.wait() == 2
+    assert process.errors.count("\n") == 1
+    assert "WEBHOOK_SECRET must be a secret, and not only white space" in process.errors
