@@ -63,6 +63,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     list_index_tables: str
     measure_batch: str
     page_of_found: str
+    quick_check: str
     read_indexed: str
     read_last_seq: str
     read_message_id: str

@@ -24,6 +24,7 @@ from service.store.disk import size_of
 from service.store.interface import StoreError
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options
+from service.store.sqlite.files import OpenFiles
 from service.store.sqlite.pool import Pool
 from service.telemetry.logs import format_exception
 
@@ -39,6 +40,7 @@ class Checkpoints:
 
     def __init__(
         self,
+        files: OpenFiles,
         wal: Path,
         options: Options,
         queries: SqliteQueries,
@@ -46,6 +48,7 @@ class Checkpoints:
         readers: Sequence[Pool],
     ) -> None:
         """`readers` are paused in this order, when there is no other way."""
+        self._files = files
         self._wal = wal
         self._queries = queries
         self._writer = writer
@@ -125,6 +128,7 @@ class Checkpoints:
         """Gives how many frames the WAL has, and how many of them the database file has."""
 
         def checkpoint(connection: sqlite3.Connection) -> tuple[int, int]:
+            self._files.check_content()
             _, frames, done = connection.execute(self._queries.checkpoint).fetchone()
             return int(frames), int(done)
 

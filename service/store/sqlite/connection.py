@@ -62,6 +62,9 @@ class Options(NamedTuple):
     when_disk_fails: Callable[[DiskFailed], None] | None = None
     """Called after an I/O error, in the connection's thread, before anything else happens there."""
 
+    when_damaged: Callable[[StoreDamaged], None] | None = None
+    """Called in the connection's thread when a file is malformed."""
+
 
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function in its thread.
@@ -104,7 +107,7 @@ class Connection(aiosqlite.Connection):
         A transaction that an error leaves open is rolled back. Raises StoreError for the driver's
         errors.
         """
-        when_disk_fails = self._options.when_disk_fails
+        when_disk_fails, when_damaged = self._options.when_disk_fails, self._options.when_damaged
 
         def run(raw: sqlite3.Connection) -> T:
             try:
@@ -113,6 +116,8 @@ class Connection(aiosqlite.Connection):
                 failure = store_error(error) if isinstance(error, driver.Error) else error
                 if when_disk_fails and isinstance(failure, DiskFailed):
                     when_disk_fails(failure)
+                if when_damaged and isinstance(failure, StoreDamaged):
+                    when_damaged(failure)
                 if raw.in_transaction:
                     raw.rollback()
                 if failure is error:

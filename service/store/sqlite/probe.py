@@ -1,11 +1,13 @@
 """The readiness probe's look at the database, on a connection of its own."""
 
 import asyncio
+import sqlite3
 import time
 
 from service.store.interface import PROBE_SECONDS, PROOF_SECONDS, StoreError
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options
+from service.store.sqlite.files import OpenFiles
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.reads import look
 
@@ -13,9 +15,12 @@ from service.store.sqlite.reads import look
 class Probe:
     """Finds out in time whether the database reads and stores. `close` it."""
 
-    def __init__(self, writer: Pool, options: Options, queries: SqliteQueries) -> None:
+    def __init__(
+        self, writer: Pool, options: Options, queries: SqliteQueries, files: OpenFiles
+    ) -> None:
         """`options` are those of a connection that reads."""
         self._writer = writer
+        self._files = files
         self._reader = Pool(1, options, queries)
         self._queries = queries
         self._stored_at = float("-inf")
@@ -27,7 +32,7 @@ class Probe:
 
     async def look(self) -> None:
         """Read from both files, and write unless a batch was just stored. Raises StoreError."""
-        await self._reader.run(lambda raw: look(raw, self._queries))
+        await self._reader.run(self._read)
         if time.monotonic() - self._stored_at > PROOF_SECONDS:
             now = {"now": time.time_ns() // 1_000}
             await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
@@ -41,6 +46,11 @@ class Probe:
         if not self._looking.done():
             raise StoreError(f"no answer within {PROBE_SECONDS:g} s")
         self._looking.result()
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        self._files.check()
+        self._files.check_content()
+        look(connection, self._queries)
 
     async def close(self) -> None:
         """Close the connection, after a look under way; safe to call twice."""

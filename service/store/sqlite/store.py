@@ -20,6 +20,8 @@ from service.store.outcomes import classify, first_of_each
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite.checkpoints import Checkpoints
 from service.store.sqlite.connection import Options, describe_driver, warn_of_driver
+from service.store.sqlite.damage import Damage
+from service.store.sqlite.files import WAL_SUFFIX, OpenFiles, beside
 from service.store.sqlite.indexer import Indexer, index_path
 from service.store.sqlite.migrations import migrate
 from service.store.sqlite.pool import Pool
@@ -34,6 +36,9 @@ READERS = 4
 
 SEARCHERS = 2
 """Connections for searches, which may read many messages. Their threads have a lower priority."""
+
+CHECKED_SECONDS = 0.5
+"""Before a commit, the last look at the files may be so old; after it, they are looked at again."""
 
 FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"}
 """The suffix of each file's name."""
@@ -75,8 +80,14 @@ class SqliteStore:
         uri = path.absolute().as_uri()
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
         reader_sql = (folder / "reader.sql").read_text("utf-8")
+        read_only_sql = (folder / "read_only_connection.sql").read_text("utf-8")
+        self._damage = Damage(Options(f"{uri}?mode=ro", read_only_sql, expected=None), queries)
         writes = Options(
-            f"{uri}?mode=rwc", settings_sql, EXPECTED_SETTINGS, when_disk_fails=self._give_up
+            f"{uri}?mode=rwc",
+            settings_sql,
+            EXPECTED_SETTINGS,
+            when_disk_fails=self._give_up,
+            when_damaged=self._damage.note,
         )
         reads = Options(
             f"{uri}?mode=ro",
@@ -84,15 +95,23 @@ class SqliteStore:
             EXPECTED_SETTINGS,
             attached_uri=index_uri,
             prepare_sql=reader_sql,
+            when_damaged=self._damage.suspect,
         )
         self._writer = Pool(1, writes, queries)
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         # Searches pause first: they take the longest, and the other reads go on meanwhile.
         readers = (self._searchers, self._readers)
-        wal = path.with_name(path.name + FILES["wal"])
-        self._checkpoints = Checkpoints(wal, writes, queries, self._writer, readers)
-        self._probe = Probe(self._writer, reads, queries)
+        self._files = OpenFiles(path, self._damage.note)
+        self._checkpoints = Checkpoints(
+            self._files,
+            beside(path, WAL_SUFFIX),
+            writes._replace(uri=f"{uri}?mode=rw"),  # never in place of a file that was removed
+            queries,
+            self._writer,
+            readers,
+        )
+        self._probe = Probe(self._writer, reads, queries, self._files)
         self._indexer = Indexer(path, folder, queries)
 
     async def open(self) -> None:
@@ -109,12 +128,14 @@ class SqliteStore:
             await self._probe.look()
             # SQLite has synced the folder, but ignores a failure.
             sync_folder(self._path.parent)
+            self._files.open()
         except BaseException as error:
             await self.close()
             if not isinstance(error, OSError | StoreError | DatabaseError):
                 raise
             reason = error.strerror if isinstance(error, OSError) else error
             raise DatabaseError(f"DATABASE_URL: can't use {self._path}: {reason}") from error
+        self._damage.start()
         self._indexer.start()
         self._checkpoints.start()
 
@@ -126,8 +147,10 @@ class SqliteStore:
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
         try:
+            self._require_sound(CHECKED_SECONDS)
             await self._checkpoints.make_room()
             outcomes = await self._writer.run(lambda raw: self._insert(raw, messages))
+            self._require_sound()
         except StoreError:
             self._probe.note(is_stored=False)
             raise
@@ -172,6 +195,7 @@ class SqliteStore:
 
     async def check(self) -> None:
         """See `store.interface.Store.check`."""
+        self._damage.require_sound()
         await self._probe.check()
         if self._checkpoints.trouble is not None:
             raise StoreError(f"the WAL is not checkpointed: {self._checkpoints.trouble}")
@@ -184,15 +208,25 @@ class SqliteStore:
         The writer closes last: SQLite then checkpoints the rest of the WAL.
         """
         async with AsyncExitStack() as stack:
+            stack.callback(self._files.close)
             for part in (
                 self._writer,
                 self._indexer,
+                self._damage,
                 self._searchers,
                 self._readers,
                 self._checkpoints,
                 self._probe,
             ):
                 stack.push_async_callback(part.close)
+
+    def _require_sound(self, age_seconds: float = 0) -> None:
+        """Before and after a commit: a restart must find what is acknowledged. Raises StoreError.
+
+        It runs in the event loop, where it waits for no other thread.
+        """
+        self._damage.require_sound()
+        self._files.check(age_seconds)
 
     def _give_up(self, error: DiskFailed) -> None:
         """End the process, in the thread that met the error."""

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from service.store.sqlite.files import WAL_SUFFIX, beside
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -17,7 +19,7 @@ def rewrite_wal(database: Path) -> None:
     other files.
     """
     try:
-        descriptor = os.open(database.with_name(f"{database.name}-wal"), os.O_RDWR)
+        descriptor = os.open(beside(database, WAL_SUFFIX), os.O_RDWR)
     except FileNotFoundError:
         return
     try:
