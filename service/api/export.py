@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from starlette.types import Receive, Scope, Send
 
 from service.api.answers import Headers
-from service.api.parameters import FILTERS, read, read_filter, split_query
-from service.api.walk import FORMATS, NDJSON, Format, Walk
-from service.errors import ClientLeft, Unavailable
+from service.api.parameters import FILTERS, boolean, read, read_filter, split_query
+from service.api.walk import CSV, EXCEL, FORMATS, NDJSON, Format, Walk
+from service.errors import ClientLeft, InvalidParameter, Unavailable
 from service.store.interface import Filter, Store
 
-PARAMETERS = ("format", *FILTERS)
+PARAMETERS = ("format", "excel", *FILTERS)
 
 EXPORTS_MAX = 8
 """At a time. Each holds a page or two in memory for as long as its client reads slowly."""
@@ -63,7 +63,12 @@ class Export:
 def parse_query(query_string: bytes) -> tuple[Filter, Format]:
     """What to export, and how. Raises InvalidParameter, which names the parameter."""
     given = split_query(query_string, PARAMETERS)
-    return read_filter(given), read(given, "format", NDJSON, _format, " or ".join(FORMATS))
+    form = read(given, "format", NDJSON, _format, " or ".join(FORMATS))
+    if read(given, "excel", False, boolean, "true or false"):
+        if form is not CSV:
+            raise InvalidParameter("excel goes with format=csv")
+        form = EXCEL
+    return read_filter(given), form
 
 
 def _format(name: str) -> Format:

@@ -6,6 +6,7 @@ read lasts longer than a page, so that the WAL can be checkpointed in between.
 """
 
 import asyncio
+import codecs
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ SEARCH_SECONDS_MAX = 1.0
 """How long the database may look for the next page of a search."""
 
 CSV_FIELDS = ("message_id", "from", "to", "ts", "text")
+
+MARKED = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What begins a formula (OWASP, CSV Injection), and the apostrophe that marks a cell as text."""
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -62,12 +66,31 @@ def encode_csv(rows: Sequence[Row]) -> bytes:
     return "".join(lines).encode()
 
 
+def encode_excel(rows: Sequence[Row]) -> bytes:
+    """CSV that a spreadsheet shows as it is: no cell is taken for a formula.
+
+    To read a cell back, remove one apostrophe from its beginning.
+    """
+    return encode_csv([_as_text(row) for row in rows])
+
+
+def _as_text(row: Row) -> Row:
+    message_id, sender, recipient, ts, text = row
+    shown = None if text is None else _mark_as_text(text)
+    return Row(_mark_as_text(message_id), f"'{sender}", f"'{recipient}", ts, shown)
+
+
+def _mark_as_text(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(MARKED) else cell
+
+
 def _quote(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
 NDJSON = Format("ndjson", "application/x-ndjson", b"", encode_ndjson)
 CSV = Format("csv", "text/csv; charset=utf-8", ",".join(CSV_FIELDS).encode() + b"\r\n", encode_csv)
+EXCEL = CSV._replace(head=codecs.BOM_UTF8 + CSV.head, encode=encode_excel)
 FORMATS = {form.name: form for form in (NDJSON, CSV)}
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path, PurePath
 
 from service.api.parameters import FILTERS, read_filter
-from service.api.walk import CSV, FORMATS, NDJSON, Format
+from service.api.walk import CSV, EXCEL, FORMATS, NDJSON, Format
 from service.commands.arguments import Parser
 from service.errors import InvalidParameter
 from service.store.interface import Filter
@@ -20,7 +20,7 @@ those whose ts lies ahead of it. Where the index of an SQLite file is missing or
 beside a copy, the export makes one of its own in TMPDIR first.
 
 CSV is written as the messages came: a spreadsheet takes what begins with =, +, - or @ for a
-formula.
+formula. --excel begins the file with a byte order mark, and puts an apostrophe before such cells.
 
 exit code: 0 when all of it is written, and only then; 1 when the database or the output failed, 2
 for bad arguments, 130 after Ctrl-C and 143 after SIGTERM. FILE appears, or replaces the one of
@@ -50,6 +50,10 @@ def parse(arguments: list[str]) -> Options:
     if output != STANDARD_OUTPUT and Path(output).is_dir():
         parser.error(f"--output must be a file: {output} is a folder")
     form = FORMATS[given["format"]] if given["format"] else _format_of(output)
+    if given["excel"]:
+        if form is not CSV:
+            parser.error("--excel goes with --format csv")
+        form = EXCEL
     return Options(form=form, output=output, chosen=chosen)
 
 
@@ -59,6 +63,9 @@ def _parser() -> Parser:
         "--format",
         choices=list(FORMATS),
         help="(default: csv where FILE is called so, else ndjson)",
+    )
+    parser.add_argument(
+        "--excel", action="store_true", help="make the CSV safe to open in a spreadsheet"
     )
     parser.add_argument(
         "--output",

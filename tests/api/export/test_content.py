@@ -31,6 +31,7 @@ from tests.support.api.exports import (
     large,
     listed,
     parse_csv,
+    parse_excel,
     parse_ndjson,
     without_null,
 )
@@ -51,6 +52,32 @@ async def assert_all_is_exported(service: Service, queries: list[Json]) -> None:
         assert parse_ndjson(answer.text) == expected, query
         answer = await service.get(f"{PATH}?" + urlencode({**query, "format": "csv"}))
         assert parse_csv(answer.text) == without_null(expected), query
+        answer = await service.get(
+            f"{PATH}?" + urlencode({**query, "format": "csv", "excel": "true"})
+        )
+        assert parse_excel(answer.content.decode()) == without_null(expected), query
+
+
+async def test_a_spreadsheet_takes_no_cell_for_a_formula(service: Service) -> None:
+    cells = [
+        f"{first}1" for first in ("=", "+", "-", "@", "\t=", "\r=", "'=", "''", '"=', "é", " =")
+    ]
+    sent = [row(cell, ANNA, BERT, "2025-01-15T10:00:00Z", cell) for cell in cells]
+    await service.store(*sent)
+    answer = await service.get(f"{PATH}?format=csv&excel=true")
+    assert answer.content.startswith(b"\xef\xbb\xbfmessage_id,from,to,ts,text\r\n")
+    assert f"\"'=1\",'{ANNA},'{BERT},2025-01-15T10:00:00Z,\"'=1\"\r\n" in answer.text
+    found = parse_excel(answer.content.decode())
+    assert found == sorted(sent, key=lambda each: str(each["message_id"]))
+    plain = await service.get(f"{PATH}?format=csv&excel=false")
+    assert parse_csv(plain.text) == found
+
+
+@pytest.mark.parametrize("query", ["excel=true", "excel=true&format=ndjson", "format=csv&excel=1"])
+async def test_excel_goes_with_csv(service: Service, query: str) -> None:
+    answer = await service.get(f"{PATH}?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("excel ")
 
 
 async def test_an_export_is_what_a_walk_sees(some: Service) -> None:

@@ -18,6 +18,7 @@ from tests.support.api.exports import (
     export,
     listed,
     parse_csv,
+    parse_excel,
     parse_ndjson,
     without_null,
 )
@@ -36,6 +37,12 @@ def test_to_standard_output() -> None:
     done = export("--format", "csv", "--output", "-")
     assert done.code == 0
     assert parse_csv(done.output) == without_null(SOME)
+    done = export("--format", "csv", "--excel")
+    assert done.code == 0
+    assert parse_excel(done.output) == without_null(SOME)
+    done = export("--excel")
+    assert (done.code, done.output) == (2, "")
+    assert "--excel goes with --format csv" in done.errors
 
 
 def test_the_filters_are_those_of_http(tmp_path: Path, database: str) -> None:

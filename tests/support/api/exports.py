@@ -97,6 +97,15 @@ def parse_csv(text: str) -> list[Json]:
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
+def parse_excel(text: str) -> list[Json]:
+    """The cells as they were, after a check that a spreadsheet takes none for a formula."""
+    assert text.startswith("\ufeff")
+    found = parse_csv(text[1:])
+    for cells in found:
+        assert not [cell for cell in cells.values() if cell.startswith(tuple("=+-@\t\r"))]
+    return [{name: cell.removeprefix("'") for name, cell in cells.items()} for cells in found]
+
+
 def without_null(contents: list[Json]) -> list[Json]:
     return [content | {"text": content["text"] or ""} for content in contents]
 
