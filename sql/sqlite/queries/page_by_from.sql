@@ -1,9 +1,12 @@
 -- A page of one sender's messages in order.
 -- Parameters: :from_msisdn, :to_msisdn (NULL for any),
 --             :after_ts, :after_message_id (the page begins after this place), ts < :until,
---             :q (part of the text, folded; '' for any), :limit, :offset
--- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id)
+--             :q (part of the text, folded; '' for any), :limit, :offset,
+--             :skips_deleted (0 is cheaper: an indexed message may then be deleted)
+-- Rows: message_id, from_msisdn (NULL if the message is deleted), to_msisdn, ts, text; ordered by
+--       (ts, message_id), which are those of the index
 -- Index: the primary key of messages_by_from, in its order
+-- Differs: on PostgreSQL the index is never behind the messages that others delete
 WITH page AS (
     SELECT ts, message_id, seq
     FROM all_by_from AS one
@@ -12,18 +15,16 @@ WITH page AS (
         AND (ts, message_id) > (:after_ts, :after_message_id)
         AND ts < :until
         AND (
-            :q = ''
+            (:q = '' AND NOT :skips_deleted)
             OR EXISTS (
                 SELECT 1 FROM messages
                 WHERE messages.seq = one.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
+                    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
             )
         )
     ORDER BY ts, message_id
     LIMIT :limit OFFSET :offset
 )
-SELECT
-    messages.message_id, messages.from_msisdn, messages.to_msisdn, messages.ts, messages.text
-FROM page
-CROSS JOIN messages USING (seq) -- CROSS: in this order, whatever the planner knows
+SELECT page.message_id, messages.from_msisdn, messages.to_msisdn, page.ts, messages.text
+FROM page LEFT JOIN messages USING (seq)
 ORDER BY page.ts, page.message_id;

@@ -1,0 +1,108 @@
+"""Rows that others delete or change with SQL never cut a list, a walk or an export short."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.store.sqlite.connection import driver
+from tests.support.kinds import environment_of, on_each_database
+from tests.support.postgres.databases import connected
+from tests.support.processes import ServiceProcess, serving
+from tests.support.service import Json, message, wait_until
+
+pytestmark = on_each_database
+
+Run = Callable[[str], Any]
+IDS = [f"z{number}" for number in range(1, 10)]
+
+
+@pytest.fixture
+def process(tmp_path: Path, database_url: str) -> Iterator[ServiceProcess]:
+    """A service with nine messages, all of them indexed and counted."""
+    with serving(tmp_path, **environment_of(database_url)) as process:
+        for number, message_id in enumerate(IDS):
+            assert process.deliver(numbered(message_id, number)).status_code == 200
+        wait_until(lambda: has_indexed_all(process))
+        yield process
+
+
+@pytest.fixture
+def run(database_url: str) -> Run:
+    """Runs SQL as an operator does, beside the service."""
+    if database_url.startswith("sqlite"):
+        path = database_url.removeprefix("sqlite:///")
+
+        def run_on_file(sql: str) -> None:
+            with closing(driver.connect(path, isolation_level=None)) as connection:
+                connection.execute(sql)
+
+        return run_on_file
+
+    def run_on_server(sql: str) -> None:
+        with connected(database_url) as execute:
+            execute(sql)
+
+    return run_on_server
+
+
+def numbered(message_id: str, number: int) -> Json:
+    sender = "+14155550100" if number % 2 else "+14155550177"
+    return message(
+        message_id=message_id, ts=f"2026-11-24T12:00:{number:02}Z", text=f"text {message_id}"
+    ) | {"from": sender}
+
+
+def has_indexed_all(process: ServiceProcess) -> bool:
+    return "\nindex_lag_messages 0.0\n" in process.get("/metrics").text
+
+
+def walk(process: ServiceProcess, limit: int, query: str = "") -> list[str]:
+    """The ids of a walk by `next`."""
+    found: list[str] = []
+    page: Json = {"next": ""}
+    while page["next"] is not None:
+        cursor = f"&cursor={page['next']}" if page["next"] else ""
+        page = process.get(f"/messages?limit={limit}{query}{cursor}").json()
+        found += [row["message_id"] for row in page["data"]]
+        assert len(page["data"]) == limit or page["next"] is None
+    return found
+
+
+def check_lists(process: ServiceProcess, expected: list[str]) -> None:
+    for limit in (1, 2, 9):
+        assert walk(process, limit) == expected
+        for query in ("&to=%2B33612345678", "&q=te", "&q=text"):
+            assert walk(process, limit, query) == expected, query
+    assert [line["message_id"] for line in export(process)] == expected
+
+
+def export(process: ServiceProcess) -> list[Json]:
+    return [json.loads(line) for line in process.get("/messages/export").text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("deletion", "left"),
+    [
+        ("DELETE FROM messages WHERE message_id = 'z1'", IDS[1:]),
+        ("DELETE FROM messages WHERE message_id = 'z9'", IDS[:-1]),
+        ("DELETE FROM messages WHERE message_id IN ('z4', 'z5')", IDS[:3] + IDS[5:]),
+        ("DELETE FROM messages WHERE message_id < 'z9'", IDS[-1:]),
+        ("DELETE FROM messages", []),
+    ],
+)
+def test_deleted_rows_shorten_no_list(
+    process: ServiceProcess, run: Run, deletion: str, left: list[str]
+) -> None:
+    run(deletion)
+    check_lists(process, left)
+
+
+def test_changed_rows_shorten_no_list(process: ServiceProcess, run: Run) -> None:
+    run("UPDATE messages SET ts = (SELECT max(ts) FROM messages) WHERE message_id = 'z2'")
+    run("UPDATE messages SET ts = (SELECT min(ts) FROM messages) WHERE message_id = 'z6'")
+    for limit in (1, 2, 9):
+        assert sorted(walk(process, limit)) == IDS
