@@ -24,18 +24,23 @@ class Probe:
         self._reader = Pool(1, options, queries)
         self._queries = queries
         self._stored_at = float("-inf")
+        self._failure: StoreError | None = None
+        """Of the last batch or look, if it failed."""
         self._looking: asyncio.Task[None] | None = None
 
-    def note(self, is_stored: bool) -> None:
+    def note(self, failure: StoreError | None) -> None:
         """A batch was stored, or failed."""
-        self._stored_at = time.monotonic() if is_stored else float("-inf")
+        self._stored_at = float("-inf") if failure else time.monotonic()
+        self._failure = failure
 
     async def look(self) -> None:
         """Read from both files, and write unless a batch was just stored. Raises StoreError."""
-        await self._reader.run(self._read)
-        if time.monotonic() - self._stored_at > PROOF_SECONDS:
-            now = {"now": time.time_ns() // 1_000}
-            await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
+        try:
+            await self._read_and_write()
+        except StoreError as error:
+            self._failure = error
+            raise
+        self._failure = None
 
     async def check(self) -> None:
         """As `look`, within PROBE_SECONDS. A look that takes longer goes on, and is joined next."""
@@ -44,16 +49,23 @@ class Probe:
             self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.wait([self._looking], timeout=PROBE_SECONDS)
         if not self._looking.done():
-            raise StoreError(f"no answer within {PROBE_SECONDS:g} s")
+            reason = f" (the last failure: {self._failure})" if self._failure else ""
+            raise StoreError(f"no answer within {PROBE_SECONDS:g} s{reason}")
         self._looking.result()
-
-    def _read(self, connection: sqlite3.Connection) -> None:
-        self._files.check()
-        self._files.check_content()
-        look(connection, self._queries)
 
     async def close(self) -> None:
         """Close the connection, after a look under way; safe to call twice."""
         if self._looking is not None:
             await asyncio.wait([self._looking])
         await self._reader.close()
+
+    async def _read_and_write(self) -> None:
+        await self._reader.run(self._read)
+        if time.monotonic() - self._stored_at > PROOF_SECONDS:
+            now = {"now": time.time_ns() // 1_000}
+            await self._writer.run(lambda raw: raw.execute(self._queries.write_probe, now))
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        self._files.check()
+        self._files.check_content()
+        look(connection, self._queries)

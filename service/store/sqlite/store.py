@@ -151,10 +151,10 @@ class SqliteStore:
             await self._checkpoints.make_room()
             outcomes = await self._writer.run(lambda raw: self._insert(raw, messages))
             self._require_sound()
-        except StoreError:
-            self._probe.note(is_stored=False)
+        except StoreError as error:
+            self._probe.note(error)
             raise
-        self._probe.note(is_stored=True)
+        self._probe.note(None)
         self._indexer.notify(outcomes.count(Outcome.CREATED))
         self._checkpoints.notify()
         return outcomes
@@ -259,10 +259,7 @@ class SqliteStore:
 
     def _rewrite_wal(self, connection: sqlite3.Connection) -> None:
         connection.execute(self._queries.begin_write)
-        try:
-            rewrite_wal(self._path)
-        except OSError as error:
-            raise DiskFailed(f"the WAL can't be written: {error.strerror}") from error
+        rewrite_wal(self._path)
         connection.rollback()
 
     def _insert(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> list[Outcome]:

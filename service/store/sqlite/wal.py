@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from service.store.interface import DiskFailed
 from service.store.sqlite.files import WAL_SUFFIX, beside
 
 CHUNK_BYTES = 1 << 20
 
 
 def rewrite_wal(database: Path) -> None:
-    """Write the WAL over itself, and sync it. Raises OSError.
+    """Write the WAL over itself, and sync it. Raises DiskFailed, or OSError if it can't be opened.
 
     After a failed sync, frames may be in the system's memory alone. They look like the rest of the
     file, and no later sync writes them. SQLite would take them for stored and append to them. What
@@ -27,5 +28,7 @@ def rewrite_wal(database: Path) -> None:
         while chunk := os.pread(descriptor, CHUNK_BYTES, place):
             place += os.pwrite(descriptor, chunk, place)
         os.fsync(descriptor)
+    except OSError as error:
+        raise DiskFailed(f"the WAL can't be written: {error.strerror}") from error
     finally:
         os.close(descriptor)
