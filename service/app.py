@@ -76,8 +76,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        else:
-            await self._serve(scope, receive, send)
+            return
+        # A webhook's path may end in one slash. `%2F` is no slash here.
+        if scope["path"] == "/webhook/" and scope["raw_path"] == b"/webhook/":
+            scope["path"] = "/webhook"
+        await self._serve(scope, receive, send)
 
     def begin_stop(self) -> None:
         """Be not ready from now on. All else goes on until the lifespan ends."""

@@ -7,6 +7,7 @@
     RequestError                one request is refused
     ├── BodyTooLarge        413
     ├── InvalidSignature    401
+    ├── UnsupportedEncoding 415
     ├── InvalidMessage      422
     ├── InvalidParameter    422
     ├── Unauthorized        401
@@ -60,9 +61,17 @@ class RequestError(Exception):
     webhook_result: ClassVar[str | None] = None
     """The label of `webhook_requests_total`; None if a webhook never gets this error."""
 
+    webhook_refusal: str | None = None
+    """The label `reason` of `webhook_refusals_total`; None if the error is not counted there."""
+
     @property
     def detail(self) -> str:
         return str(self)
+
+    @property
+    def reason(self) -> str:
+        """What the log says of a webhook that is counted there."""
+        return self.detail
 
 
 class BodyTooLarge(RequestError):
@@ -74,11 +83,28 @@ class BodyTooLarge(RequestError):
 
 
 class InvalidSignature(RequestError):
+    """The answer does not say which failure it was. The log and a metric do."""
+
     status = 401
     webhook_result = "invalid_signature"
 
-    def __init__(self) -> None:
+    def __init__(self, failure: str) -> None:
         super().__init__("invalid signature")
+        self.webhook_refusal = self.failure = failure
+
+    @property
+    def reason(self) -> str:
+        return self.failure
+
+
+class UnsupportedEncoding(RequestError):
+    status = 415
+    headers = ((b"accept-encoding", b"identity"),)
+    webhook_result = "validation_error"
+    webhook_refusal = "content_encoding"
+
+    def __init__(self) -> None:
+        super().__init__("Content-Encoding must be identity: send the body without compression")
 
 
 class InvalidMessage(RequestError):
@@ -89,7 +115,7 @@ class InvalidMessage(RequestError):
 
     def __init__(self, detail: str, field: str = "body") -> None:
         super().__init__(detail)
-        self.field = field
+        self.webhook_refusal = field
 
 
 class InvalidParameter(RequestError):

@@ -34,6 +34,7 @@ from service.messages.instants import (
 from service.messages.message import decode_message, find_message_id
 from service.messages.text import fold
 from service.sources import signature
+from service.sources.signature import FAILURES
 from service.store.access_paths import FEW_MESSAGES, READS_IN_A_ROW
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
 from service.store.postgres import indexer as postgres_indexer
@@ -41,6 +42,7 @@ from service.store.postgres import reads as postgres_reads
 from service.store.sqlite import indexer
 from service.store.sqlite import reads as sqlite_reads
 from tests.support.api.walks import check_a_walk_by_cursor, check_a_walk_by_offset
+from tests.support.api.webhooks import verify
 from tests.support.instants import read_instant
 from tests.support.kinds import STORES, empty_database
 from tests.support.model import Model, show, show_stats
@@ -275,18 +277,22 @@ def test_a_signature_is_trusted_under_its_secret_and_no_other(
 ) -> None:
     signed = hmac.new(secret, body, hashlib.sha256).hexdigest()
     assert signature.sign(secret, body) == signed
-    for written in (signed, signed.upper(), f"sha256={signed}"):
-        assert signature.is_trusted([secret], body, written.encode())
-        assert signature.is_trusted([b"previous", secret], body, written.encode())
-    assert not signature.is_trusted([], body, signed.encode())
-    assert not signature.is_trusted([secret], body + b"x", signed.encode())
+    for written in (signed, signed.upper(), f"sha256={signed}", f"sha256={'0' * 64}, {signed}"):
+        assert verify([secret], body, written.encode()) == 0
+        assert verify([b"previous", secret], body, written.encode()) == (secret != b"previous")
+        assert verify([], body, written.encode()) == "mismatch"
+        assert verify([secret], body + b"x", written.encode()) == "mismatch"
     assume(secret.rstrip(b"\0") != other.rstrip(b"\0"))  # HMAC pads a short key with zeros
-    assert not signature.is_trusted([other], body, signed.encode())
+    assert verify([other], body, signed.encode()) == "mismatch"
 
 
-@given(st.binary() | st.text("0123456789abcdefABCDEF", min_size=64, max_size=64).map(str.encode))
+@given(
+    st.binary()
+    | st.text("0123456789abcdefABCDEF", min_size=64, max_size=64).map(str.encode)
+    | st.text("a0, \tsh256=", max_size=80).map(str.encode)
+)
 def test_any_other_bytes_are_just_not_trusted(written: bytes) -> None:
-    assert not signature.is_trusted([b"secret"], b"body", written)
+    assert verify([b"secret"], b"body", written) in FAILURES
 
 
 def refuses(function: Callable[..., object], *arguments: object) -> str:

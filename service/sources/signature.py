@@ -1,11 +1,20 @@
 """The signature of a webhook: the hexadecimal HMAC-SHA256 (RFC 2104) of its raw body."""
 
 import hmac
+import re
 from collections.abc import Iterable, Sequence
+
+from service.errors import InvalidSignature
 
 HEADER = b"x-signature"
 PREFIX = b"sha256="
 DIGITS = 64
+SIGNATURES_MAX = 4
+"""In one header. A sender that rotates its secret signs with the old one and the new one."""
+
+FAILURES = ("missing", "malformed", "mismatch")
+
+_is_hexadecimal = re.compile(rb"[0-9a-f]*").fullmatch
 
 
 def sign(secret: bytes, body: bytes) -> str:
@@ -13,21 +22,31 @@ def sign(secret: bytes, body: bytes) -> str:
     return hmac.digest(secret, body, "sha256").hex()
 
 
-def find(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The `X-Signature` of a request; empty if there is none, or more than one.
+def find(headers: Iterable[tuple[bytes, bytes]]) -> Sequence[bytes]:
+    """The values of every `X-Signature` of a request.
 
     Call it before the body is read: a chunked body appends its trailers to the same list.
     """
-    values = [value for name, value in headers if name == HEADER]
-    return values[0] if len(values) == 1 else b""
+    return [value for name, value in headers if name == HEADER]
 
 
-def is_trusted(secrets: Sequence[bytes], body: bytes, signature: bytes) -> bool:
-    """Whether `signature` signs `body` under one of `secrets`, compared in constant time.
+def verify(secrets: Sequence[bytes], body: bytes, values: Sequence[bytes]) -> int:
+    """The index of the secret that signs `body`, compared in constant time.
 
-    It may be in upper or lower case, with or without `sha256=` in front. Garbage is not trusted.
+    `values` are those of `find`: one header, with up to SIGNATURES_MAX signatures between commas.
+    One good signature is enough. Each may be in upper or lower case, with or without `sha256=` in
+    front. Raises InvalidSignature with one of FAILURES.
     """
-    digits = signature.lower().removeprefix(PREFIX)
-    if len(digits) != DIGITS:
-        return False  # not in constant time: the length is no secret
-    return any(hmac.compare_digest(sign(secret, body).encode(), digits) for secret in secrets)
+    if len(values) != 1:
+        raise InvalidSignature("malformed" if values else "missing")
+    parts = values[0].lower().split(b",", SIGNATURES_MAX)
+    claimed = [part.strip().removeprefix(PREFIX) for part in parts]
+    # Not in constant time: the length is no secret.
+    candidates = [digits for digits in claimed if len(digits) == DIGITS]
+    if len(parts) > SIGNATURES_MAX or not candidates:
+        raise InvalidSignature("malformed" if values[0].strip() else "missing")
+    for index, secret in enumerate(secrets):
+        digits = sign(secret, body).encode()
+        if any(hmac.compare_digest(digits, candidate) for candidate in candidates):
+            return index
+    raise InvalidSignature("mismatch" if any(map(_is_hexadecimal, candidates)) else "malformed")

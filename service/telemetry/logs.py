@@ -51,6 +51,7 @@ class RequestLine(msgspec.Struct, gc=False):
     message_id: str | msgspec.UnsetType = msgspec.UNSET
     dup: bool | msgspec.UnsetType = msgspec.UNSET
     conflict: bool | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
     exception: str | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -24,7 +24,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-STATUSES = (200, 400, 401, 404, 405, 408, 413, 422, 431, 499, 500, 503)
+STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 431, 499, 500, 503)
 """Every status that the service gives."""
 
 OTHER = "other"
@@ -40,6 +40,22 @@ WEBHOOK_RESULTS = (
     "too_large",
     "unavailable",
 )
+SOURCE = "webhook"
+WEBHOOK_REFUSALS = (
+    "missing",
+    "malformed",
+    "mismatch",
+    "content_encoding",
+    "body",
+    "message_id",
+    "from",
+    "to",
+    "ts",
+    "text",
+)
+"""The failures of a signature, the encoding, and what breaks the rules of a message."""
+
+SECRETS = ("current", "previous")
 DATABASE_FILES = ("main", "wal", "index", "index_wal")
 """PostgreSQL has only the first."""
 
@@ -81,6 +97,31 @@ class Metrics:
             registry=registry,
         )
         self.webhook_requests = {result: webhooks.labels(result) for result in WEBHOOK_RESULTS}
+        refusals = Counter(
+            "webhook_refusals_total",
+            "Webhooks with a wrong signature or an invalid message, by reason: "
+            + ", ".join(WEBHOOK_REFUSALS),
+            ["source", "reason"],
+            registry=registry,
+        )
+        self.webhook_refusals = {
+            reason: refusals.labels(SOURCE, reason) for reason in WEBHOOK_REFUSALS
+        }
+        self.webhook_last_received = Gauge(
+            "webhook_last_received_timestamp_seconds",
+            "When the last webhook with a good signature came; 0 before the first",
+            ["source"],
+            registry=registry,
+        ).labels(SOURCE)
+        secret_last_used = Gauge(
+            "webhook_secret_last_used_timestamp_seconds",
+            "When a secret last signed a webhook; 0 before the first",
+            ["source", "secret"],
+            registry=registry,
+        )
+        self.webhook_secret_last_used = [
+            secret_last_used.labels(SOURCE, secret) for secret in SECRETS
+        ]
         self.webhook_conflicts = Counter(
             "webhook_conflicts_total",
             "Duplicates whose other fields differ from the stored message, which stays as it is",

@@ -46,7 +46,7 @@ def assert_error(response: httpx.Response, status: int) -> str:
     [
         "/",
         "/nothing",
-        "/webhook/",
+        "/webhook//",
         "/messages/",
         "/messages/m-1",
         "/stats/",
@@ -88,6 +88,21 @@ async def test_a_method_that_a_path_does_not_know(service: Service, path: str, m
     if method != "HEAD":
         assert_error(response, 405)
     assert set(re.split(", ?", response.headers["allow"])) == ALLOWED[path]
+
+
+@on_sqlite
+async def test_the_path_of_a_webhook_may_end_in_a_slash(service: Service) -> None:
+    """No redirect, which senders do not follow. The line and the metrics name the route."""
+    body = encode(message())
+    response = await service.client.post("/webhook/?a=b", content=body, headers=signed(body))
+    assert (response.status_code, await service.ids()) == (200, ["m-1"])
+    response = await service.get("/webhook/")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    metrics = await service.metrics()
+    for method, status in (("POST", 200), ("GET", 405)):
+        labels = f'{{method="{method}",path="/webhook",status="{status}"}}'
+        assert metrics[f"http_requests_total{labels}"] == 1
+    assert [line["path"] for line in service.log_lines()][::2] == ["/webhook", "/webhook"]
 
 
 async def test_every_refusal_has_the_shape(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ from tests.support.api.openapi import (
     resolve,
     success,
 )
+from tests.support.api.webhooks import BODY
 from tests.support.kinds import StoreClass, store_of
-from tests.support.service import ROOT, Service, message, running
+from tests.support.service import ROOT, Service, message, running, signed
 from tests.support.wires import served
 
 pytestmark = pytest.mark.anyio
@@ -99,10 +100,11 @@ async def test_the_refusals_of_a_webhook_are_its_examples(
     answers = [
         await service.deliver(message(), {}),
         await service.deliver(b" " * (2**20 + 1)),
+        await service.deliver(BODY, signed(BODY) | {"Content-Encoding": "gzip"}),
         await service.deliver(message(**{"from": "+0"})),
         await service.deliver(message()),
     ]
-    assert [answer.status_code for answer in answers] == [401, 413, 422, 503]
+    assert [answer.status_code for answer in answers] == [401, 413, 415, 422, 503]
     for answer in answers:
         assert_described(answer, "/webhook", "post")
     assert "1 MiB by default" in WEBHOOK["requestBody"]["description"]

@@ -26,6 +26,7 @@ from service.messages.message import RULES, Message, decode_message
 from service.sources import signature
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
 from tests.fuzz.connection import Exchange, Request, exchange
+from tests.support.api.webhooks import verify
 from tests.support.instants import read_instant
 from tests.support.service import encode, message
 from tests.support.wires import BODY, GET, chunked, head, post
@@ -141,15 +142,24 @@ def fuzz_signature(data: bytes) -> None:
         true[0][place : place + 1] if byte == ord("x") else bytes([byte])
         for place, byte in enumerate(written)
     )
-    is_true = claimed.lower().removeprefix(b"sha256=") in true
-    for header in (claimed, b"sha256=" + claimed, claimed.upper()):
-        expected = is_true and not header.lower().startswith(b"sha256=sha256=")
-        assert signature.is_trusted(SECRETS, body, header) is expected
-        assert not signature.is_trusted((), body, header)
-        assert not signature.is_trusted((b"another",), body, header)
+    for header in (claimed, b"sha256=" + claimed, claimed.upper(), b"%b, %b" % (claimed, true[1])):
+        parts = [part.strip() for part in header.lower().split(b",")]
+        digits = [part.removeprefix(b"sha256=") for part in parts]
+        trusted = [index for index, each in enumerate(true) if each in digits]
+        if len(parts) > 4:
+            expected: int | str = "malformed"
+        elif trusted:
+            expected = trusted[0]
+        elif any(re.fullmatch(b"[0-9a-f]{64}", each) for each in digits):
+            expected = "mismatch"
+        else:
+            expected = "malformed" if header.strip() else "missing"
+        assert verify(SECRETS, body, header) == expected
+        assert isinstance(verify((), body, header), str)
+        assert isinstance(verify((b"another",), body, header), str)
         once = [(b"x-signature", header)]
-        assert signature.find([(b"a", b"b"), *once]) == header
-        assert signature.find(once * 2) == b""
+        assert signature.find([(b"a", b"b"), *once]) == [header]
+        assert verify(SECRETS, body, *signature.find(once * 2)) == "malformed"
 
 
 def fuzz_query(query_string: bytes) -> None:
@@ -256,7 +266,15 @@ TARGETS = {
     ),
     "signature": Target(
         fuzz_signature,
-        [b"x" * 64 + b"\n" + BODY, b"sha256=" + b"x" * 64 + b"\n", b"0" * 64 + b"\na", b"\xe9\n"],
+        [
+            b"x" * 64 + b"\n" + BODY,
+            b"sha256=" + b"x" * 64 + b"\n",
+            b"sha256=" + b"0" * 64 + b", sha256=" + b"x" * 64 + b"\n",
+            b"a,b,c,d," + b"x" * 64 + b"\n",
+            b"0" * 64 + b"\na",
+            b"\xe9\n",
+            b"\n",
+        ],
     ),
     "query": Target(
         fuzz_query,

@@ -54,7 +54,7 @@ def refuse(_body: bytes) -> None:
     ("name", "function", "broken"),
     [
         ("message", "decode_message", refuse),
-        ("signature", "signature.is_trusted", lambda *_: True),
+        ("signature", "signature.verify", lambda *_: 0),
         ("query", "parse_query", lambda _: Query(Filter(), None, 0, 0, True)),
         ("cursor", "decode_cursor", lambda *_: Position(INSTANT_MAX + 1, "")),
         ("connection", "exchange", lambda pieces: Exchange([], is_open=len(list(pieces)) == 1)),

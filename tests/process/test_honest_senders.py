@@ -1,10 +1,11 @@
 """A process takes what honest senders write, and says what is wrong with the rest."""
 
 import codecs
+import gzip
 from pathlib import Path
 
 from tests.support.processes import ServiceProcess, serving
-from tests.support.service import SECRET, encode, message, signed
+from tests.support.service import SECRET, encode, message, signature, signed
 
 
 def texts(process: ServiceProcess, query: str = "") -> list[str]:
@@ -49,3 +50,36 @@ def test_a_blank_secret_stops_the_start(tmp_path: Path) -> None:
     assert process.wait() == 2
     assert process.errors.count("\n") == 1
     assert "WEBHOOK_SECRET must be a secret, and not only white space" in process.errors
+
+
+def test_a_webhook_may_be_signed_with_two_secrets_and_its_path_may_end_in_a_slash(
+    tmp_path: Path,
+) -> None:
+    body = encode(message())
+    both = {"X-Signature": f"sha256={signature(body, 'new')},sha256={signature(body)}"}
+    with serving(tmp_path) as process:
+        answer = process.request("POST", "/webhook/", content=body, headers=both)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        assert process.request("POST", "//webhook", content=body, headers=both).status_code == 404
+        assert process.wait_for_line("request")["path"] == "/webhook"
+
+
+def test_a_refusal_is_visible(tmp_path: Path) -> None:
+    compressed, broken = gzip.compress(encode(message())), encode(message(ts="today"))
+    with serving(tmp_path) as process:
+        for body, headers, status in (
+            (compressed, signed(compressed) | {"Content-Encoding": "gzip"}, 415),
+            (broken, signed(broken), 422),
+            (broken, signed(broken, "another"), 401),
+        ):
+            answer = process.request("POST", "/webhook", content=body, headers=headers)
+            assert answer.status_code == status
+        exposition = process.get("/metrics").text
+    for reason in ("content_encoding", "ts", "mismatch"):
+        assert f'webhook_refusals_total{{reason="{reason}",source="webhook"}} 1.0' in exposition
+    encoded, invalid, forged = process.log_lines()[:3]
+    assert encoded["reason"].startswith("Content-Encoding must be identity")
+    assert invalid["reason"].startswith("ts must be an RFC 3339 instant")
+    assert invalid["message_id"] == "m-1"
+    assert forged["reason"] == "mismatch"
+    assert "message_id" not in forged

@@ -105,6 +105,8 @@ async def test_what_a_webhooks_line_adds(tmp_path: Path, monkeypatch: pytest.Mon
         await service.deliver(message(text="Other"))
         await service.deliver(message(), {"X-Signature": "false"})
         await service.deliver(message(ts="today"))
+        await service.deliver(message(message_id=" ", text=5))
+        await service.deliver(b"[]")
         await service.deliver(b" " * 1001)
         monkeypatch.setattr(SqliteStore, "insert", fail)
         await service.deliver(message())
@@ -116,13 +118,22 @@ async def test_what_a_webhooks_line_adds(tmp_path: Path, monkeypatch: pytest.Mon
         {"result": "created", "message_id": "m-1", "dup": False},
         {"result": "duplicate", "message_id": "m-1", "dup": True},
         {"result": "duplicate", "message_id": "m-1", "dup": True, "conflict": True},
-        {"result": "invalid_signature"},
-        {"result": "validation_error"},
+        {"result": "invalid_signature", "reason": "malformed"},
+        {
+            "result": "validation_error",
+            "message_id": "m-1",
+            "reason": "ts must be an RFC 3339 instant with Z or an offset, and a real date",
+        },
+        {
+            "result": "validation_error",
+            "reason": "text must be null or a string of at most 4,096 characters",
+        },
+        {"result": "validation_error", "reason": "the body must be a JSON object"},
         {"result": "too_large"},
         {"result": "unavailable", "message_id": "m-1"},
     ]
     levels = [line["level"] for line in service.log_lines()]
-    assert levels == ["INFO"] * 3 + ["WARNING"] * 3 + ["ERROR"]
+    assert levels == ["INFO"] * 3 + ["WARNING"] * 5 + ["ERROR"]
 
 
 @pytest.mark.anyio

@@ -9,11 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from service.errors import RequestError
-from service.messages.message import Message
+from service.messages.message import RULES, Message
+from service.sources.signature import FAILURES
 from service.store.interface import Outcome, StoreError
-from service.telemetry.metrics import STATUSES, WEBHOOK_RESULTS, Metrics
+from service.telemetry.metrics import STATUSES, WEBHOOK_REFUSALS, WEBHOOK_RESULTS, Metrics
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
-from tests.support.service import Service, message, running, signed
+from tests.support.service import Service, encode, message, running, signed, without
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 
@@ -32,6 +33,9 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
         "http_requests": ("counter", {"method", "path", "status"}),
         "http_request_duration_seconds": ("histogram", {"method", "path", "le"}),
         "webhook_requests": ("counter", {"result"}),
+        "webhook_refusals": ("counter", {"source", "reason"}),
+        "webhook_last_received_timestamp_seconds": ("gauge", {"source"}),
+        "webhook_secret_last_used_timestamp_seconds": ("gauge", {"source", "secret"}),
         "ingest_batch_messages": ("histogram", {"le"}),
         "ingest_commit_duration_seconds": ("histogram", {"le"}),
         "ingest_queue_messages": ("gauge", set()),
@@ -49,6 +53,8 @@ async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
     metrics = await service.metrics()
     for result in WEBHOOK_RESULTS:
         assert metrics[f'webhook_requests_total{{result="{result}"}}'] == 0
+    for reason in WEBHOOK_REFUSALS:
+        assert metrics[f'webhook_refusals_total{{reason="{reason}",source="webhook"}}'] == 0
     for name in (
         "webhook_conflicts_total",
         "http_connections_refused_total",
@@ -90,6 +96,26 @@ RESULTS = (
     "too_large",
     "unavailable",
 )
+
+
+async def test_every_refusal_is_counted_by_its_reason(service: Service) -> None:
+    for field in RULES:
+        await service.deliver(message(**{field: 5}))
+    await service.deliver(without("ts"))
+    await service.deliver(b"no JSON")
+    await service.deliver(b"[]")
+    await service.deliver(message(), {})
+    await service.deliver(message(), {"X-Signature": "garbage"})
+    await service.deliver(message(), signed(b""))
+    body = encode(message())
+    await service.deliver(body, signed(body) | {"Content-Encoding": "gzip"})
+    metrics = await service.metrics()
+    counts = {
+        reason: metrics[f'webhook_refusals_total{{reason="{reason}",source="webhook"}}']
+        for reason in WEBHOOK_REFUSALS
+    }
+    assert counts == dict.fromkeys(WEBHOOK_REFUSALS, 1) | {"body": 2, "ts": 2}
+    assert {*FAILURES, *RULES} < set(WEBHOOK_REFUSALS)
 
 
 async def test_requests_are_counted_and_timed_by_route(service: Service) -> None:
@@ -206,7 +232,7 @@ async def test_unknown_paths_share_one_series(service: Service) -> None:
     before = requests_shown(await service.metrics())
     for number in range(1_000):
         await service.get(f"/{number}")
-    odd = ("/webhook/", "/Webhook", "//webhook", "/messages/1", "/unmatched", "/\u00e9", "/%00")
+    odd = ("/webhook//", "/Webhook", "//webhook", "/messages/1", "/unmatched", "/\u00e9", "/%00")
     for path in odd:
         assert (await service.get(path)).status_code == 404
     metrics = await service.metrics()

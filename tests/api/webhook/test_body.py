@@ -148,3 +148,37 @@ async def test_a_declared_length_is_enough_to_refuse(service: Service) -> None:
     response = await service.client.post("/webhook", content=body, headers=headers)
     assert response.status_code == 413
     assert await anext(body) == BODY[:7]
+
+
+# Content-Encoding
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("encodings", "status"),
+    [
+        pytest.param(["identity"], 200, id="identity"),
+        pytest.param(["Identity"], 200, id="identity, another case"),
+        pytest.param([""], 200, id="empty"),
+        pytest.param(["gzip"], 415, id="gzip"),
+        pytest.param(["GZIP"], 415, id="gzip, upper case"),
+        pytest.param(["br"], 415, id="br"),
+        pytest.param(["utf-8"], 415, id="no coding"),
+        pytest.param(["identity, gzip"], 415, id="two"),
+        pytest.param(["identity", "gzip"], 415, id="two headers"),
+    ],
+)
+async def test_a_compressed_body_is_refused(
+    service: Service, encodings: list[str], status: int
+) -> None:
+    """The header alone decides."""
+    headers = [*signed(BODY).items(), *(("Content-Encoding", each) for each in encodings)]
+    response = await service.client.post("/webhook", content=BODY, headers=headers)
+    assert response.status_code == status
+    if status == 415:
+        assert response.json()["detail"].startswith("Content-Encoding must be identity")
+        assert response.headers["accept-encoding"] == "identity"
+        metrics = await service.metrics()
+        assert metrics['webhook_refusals_total{reason="content_encoding",source="webhook"}'] == 1
+        assert metrics['webhook_requests_total{result="validation_error"}'] == 1
+        assert await service.ids() == []

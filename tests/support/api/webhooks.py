@@ -1,5 +1,9 @@
 """Helpers for the tests of POST /webhook."""
 
+from collections.abc import Sequence
+
+from service.errors import InvalidSignature
+from service.sources import signature
 from tests.support.service import Json, Service, encode, message
 
 BODY = encode(message())
@@ -21,3 +25,11 @@ async def assert_refused(service: Service, content: Json | bytes, field: str) ->
     assert "Hello" not in detail
     assert await service.ids() == []
     assert (await service.metrics())['webhook_requests_total{result="validation_error"}'] == 1
+
+
+def verify(secrets: Sequence[bytes], body: bytes, *headers: bytes) -> int | str:
+    """The index of the secret that signs the body, or the failure of the signature."""
+    try:
+        return signature.verify(secrets, body, headers)
+    except InvalidSignature as error:
+        return error.failure
