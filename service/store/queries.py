@@ -45,6 +45,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     begin_batch: str
     begin_read: str
     begin_write: str
+    check_integrity: str
     checkpoint: str
     count_unindexed: str
     create_batch: str

@@ -27,7 +27,7 @@ from service.store.sqlite.migrations import migrate
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.probe import Probe
 from service.store.sqlite.reads import Reads
-from service.store.sqlite.wal import rewrite_wal
+from service.store.sqlite.wal import require_own_wal, rewrite_wal
 
 T = TypeVar("T")
 
@@ -81,7 +81,8 @@ class SqliteStore:
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
         reader_sql = (folder / "reader.sql").read_text("utf-8")
         read_only_sql = (folder / "read_only_connection.sql").read_text("utf-8")
-        self._damage = Damage(Options(f"{uri}?mode=ro", read_only_sql, expected=None), queries)
+        self._looks = Options(f"{uri}?mode=ro", read_only_sql, expected=None)
+        self._damage = Damage(self._looks, queries)
         writes = Options(
             f"{uri}?mode=rwc",
             settings_sql,
@@ -122,6 +123,7 @@ class SqliteStore:
         try:
             if not self._path.exists():  # an existing file has its folders already
                 make_folder(self._path.parent)
+            await require_own_wal(self._path, self._looks, self._queries)
             await self._writer.run(self._rewrite_wal)
             await self._writer.run(lambda raw: migrate(raw, self._queries, self._migrations))
             await self._open_index()

@@ -1,12 +1,117 @@
-"""The write-ahead log (WAL) of a database, as a file."""
+"""The write-ahead log (WAL) of a database, as a file: is it that of the database? Is it synced?"""
 
+import asyncio
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-from service.store.interface import DiskFailed
+from service.store.disk import size_of
+from service.store.interface import DatabaseLocked, DiskFailed, StoreDamaged, StoreError
+from service.store.queries import SqliteQueries
+from service.store.sqlite.connection import Options
 from service.store.sqlite.files import WAL_SUFFIX, beside
+from service.store.sqlite.pool import Pool
 
 CHUNK_BYTES = 1 << 20
+
+HEADER_BYTES = 32
+PAGE_SIZE = slice(8, 12)
+FRAME_HEADER_BYTES = 24
+PAGE_NUMBER = slice(0, 4)
+"""Of the WAL and of a frame (sqlite.org/fileformat.html#the_write_ahead_log)."""
+
+SMALL_BYTES = 16 * 2**20
+"""A database so small is checked whole at each start that finds a WAL: 0.2 s. Ten million messages
+would take a minute."""
+
+SECONDS_APART = 1.0
+"""A database that was last written so long before its WAL was not replaced after it."""
+
+EQUAL_PAGES = 8
+"""So many pages that a checkpoint has copied prove that the WAL is that of the database. A backup
+made by VACUUM has its pages in other places, but for a few small tables."""
+
+SOUND = "ok"
+
+
+async def require_own_wal(database: Path, options: Options, queries: SqliteQueries) -> None:
+    """Raise StoreError if the WAL is not that of the database, which was replaced.
+
+    SQLite would copy the pages of the old database into the new one. `options` are those of a
+    connection that writes nothing. A crash never leaves a WAL that is refused.
+    """
+    wal = beside(database, WAL_SUFFIX)
+    if size_of(wal) <= HEADER_BYTES:
+        return
+    if not size_of(database):
+        raise StoreError(
+            f"{wal} lies there without its database: put the database back, or remove {wal}"
+            " to begin with an empty one. The messages in the WAL are lost with it"
+        )
+    if not await asyncio.to_thread(_is_in_doubt, database, wal):
+        return
+    trouble = await _find_damage(options, queries)
+    if trouble is None:
+        return
+    alone = options._replace(uri=f"{options.uri}&immutable=1")  # without the WAL
+    if await _find_damage(alone, queries) is not None:
+        raise StoreDamaged(f"the database is damaged: {trouble}. Restore a backup")
+    raise StoreDamaged(
+        f"{wal} is not the WAL of this database, but of one that was there before: {trouble}."
+        f" If you have restored a backup, remove {wal.name}, {database.name}-shm and"
+        f" {database.name}-index, and start again: the backup is then served. What the WAL holds of"
+        " the old database is lost with it"
+    )
+
+
+def _is_in_doubt(database: Path, wal: Path) -> bool:
+    """Whether the database may have been replaced since the WAL was written."""
+    found = database.stat()
+    if found.st_size <= SMALL_BYTES:
+        return True
+    if found.st_ctime + SECONDS_APART < wal.stat().st_mtime:
+        return False
+    equal: set[int] = set()
+    for number in _equal_pages(database, wal):
+        equal.add(number)
+        if len(equal) == EQUAL_PAGES:
+            return False
+    return True
+
+
+def _equal_pages(database: Path, wal: Path) -> Iterator[int]:
+    """The pages that are the same in a frame and in the database, also in frames of before the last
+    restart of the WAL. SQLite writes the database in checkpoints alone.
+    """
+    with ExitStack() as stack:
+        pages = stack.enter_context(database.open("rb"))
+        frames = stack.enter_context(wal.open("rb"))
+        page_bytes = int.from_bytes(frames.read(HEADER_BYTES)[PAGE_SIZE], "big")
+        while len(frame := frames.read(FRAME_HEADER_BYTES + page_bytes)) > FRAME_HEADER_BYTES:
+            number = int.from_bytes(frame[PAGE_NUMBER], "big")
+            pages.seek((number - 1) * page_bytes)
+            if number and pages.read(page_bytes) == frame[FRAME_HEADER_BYTES:]:
+                yield number
+
+
+async def _find_damage(options: Options, queries: SqliteQueries) -> str | None:
+    """What is wrong with a database, if anything."""
+
+    def check(connection: sqlite3.Connection) -> str:
+        return str(connection.execute(queries.check_integrity).fetchone()[0])
+
+    pool = Pool(1, options, queries)
+    try:
+        found = await pool.run(check)
+    except StoreDamaged as error:
+        return str(error)
+    except DatabaseLocked:  # another process uses it, and has found it sound
+        return None
+    finally:
+        await pool.close()
+    return None if found == SOUND else " ".join(found.split())
 
 
 def rewrite_wal(database: Path) -> None:
