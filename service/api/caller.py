@@ -59,7 +59,7 @@ class CallerReader:
                 trace_id = found[2].decode()
         if request_id is None or not _sane_request_id(request_id):
             request_id = fresh_request_id()
-        peer: str = scope["client"][0] if scope["client"] else ""
+        peer: str = (scope.get("client") or ("",))[0]
         if forwarded and self._trusted_proxies:
             peer = self._find_client(peer, b",".join(forwarded))
         elif peer.startswith("::ffff:"):
