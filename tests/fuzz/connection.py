@@ -55,6 +55,9 @@ class SilentLoop:
     def call_later(self, *_: object) -> Self:
         return self
 
+    def time(self) -> float:
+        return 0.0
+
     def cancel(self) -> None:
         """The loop is also the handle of its timers."""
 
