@@ -12,7 +12,8 @@ from service.api.caller import CallerReader
 from service.api.docs import Description, Docs
 from service.api.export import Export
 from service.api.messages import Messages
-from service.api.middleware import RequestObserver
+from service.api.middleware import ROUTE_PATH, RequestObserver
+from service.api.one_message import OneMessage, split_path
 from service.api.probes import Exposition, Live, Ready
 from service.api.stats import StatsOfMessages
 from service.api.webhook import Webhook
@@ -28,6 +29,7 @@ PATHS = (
     "/webhook",
     "/messages",
     "/messages/export",
+    "/messages/{message_id}",
     "/stats",
     "/health/live",
     "/health/ready",
@@ -42,10 +44,23 @@ class ExactRoute(Route):
     """A route with a constant path. Starlette's own match also allows a newline after it."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["path"] != self.path:
+        if not self.fits(scope):
             return Match.NONE, {}
         is_allowed = self.methods is None or scope["method"] in self.methods
-        return Match.FULL if is_allowed else Match.PARTIAL, {"endpoint": self.endpoint}
+        found = {"endpoint": self.endpoint, ROUTE_PATH: self.path}
+        return Match.FULL if is_allowed else Match.PARTIAL, found
+
+    def fits(self, scope: Scope) -> bool:
+        """Whether the path of the request is this route's."""
+        return bool(scope["path"] == self.path)
+
+
+class MessageRoute(ExactRoute):
+    """Fits any path below `/messages`. It comes after the routes whose path is constant."""
+
+    def fits(self, scope: Scope) -> bool:
+        before, message_id = split_path(scope["raw_path"])
+        return before == b"/messages" and message_id != b""
 
 
 class Application:
@@ -98,6 +113,9 @@ class Application:
             ExactRoute("/webhook", webhook, methods=["POST"]),
             ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
             ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
+            MessageRoute(
+                "/messages/{message_id}", self._protect(OneMessage(store)), methods=["GET"]
+            ),
             ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
             ExactRoute("/health/live", Live(), methods=["GET"]),
             ExactRoute("/health/ready", self._ready, methods=["GET"]),

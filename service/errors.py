@@ -122,6 +122,13 @@ class InvalidParameter(RequestError):
     status = 422
 
 
+class NoSuchMessage(RequestError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("there is no message with this message_id")
+
+
 class Unauthorized(RequestError):
     status = 401
     headers = ((b"www-authenticate", b"Bearer"),)

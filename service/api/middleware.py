@@ -14,6 +14,9 @@ from service.store.interface import QueryTimeout, StoreError
 from service.telemetry.logs import PATH_CHARACTERS_MAX, Clock, Log, RequestLine, format_exception
 from service.telemetry.metrics import Metrics
 
+ROUTE_PATH = "route_path"
+"""Where the scope has the path of the route that answers, as the metrics show it."""
+
 
 class RequestObserver:
     """Gives each request an id and an answer, and writes its log line and metrics.
@@ -71,7 +74,8 @@ class RequestObserver:
             # the garbage collector seldom runs.
             scope.pop(REFUSAL, None)
             seconds = time.perf_counter() - started
-            self._metrics.observe_request(scope["method"], scope["path"], line.status, seconds)
+            path = scope.get(ROUTE_PATH, scope["path"])
+            self._metrics.observe_request(scope["method"], path, line.status, seconds)
             line.latency_ms = round(seconds * 1000, 3)
             line.ts = self._clock.format(time.time())
             line.level = _level(line.status)

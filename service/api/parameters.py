@@ -10,13 +10,19 @@ from urllib.parse import parse_qsl
 
 from service.errors import InvalidParameter
 from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
-from service.messages.message import E164, E164_RULE, TEXT_CHARACTERS_MAX
+from service.messages.message import (
+    E164,
+    E164_RULE,
+    MESSAGE_ID_CHARACTERS_MAX,
+    RULES,
+    TEXT_CHARACTERS_MAX,
+)
 from service.messages.text import fold
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter
 
 T = TypeVar("T")
 
-FILTERS = ("from", "to", "since", "until", "q")
+FILTERS = ("message_id", "from", "to", "since", "until", "q")
 Q_RULE = f"1 to {TEXT_CHARACTERS_MAX:,} characters in UTF-8, none of them U+0000"
 
 _stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -28,9 +34,7 @@ def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
     Raises InvalidParameter.
     """
     try:
-        # parse_qsl would read a % that escapes nothing as a percent sign.
-        if _stray_percent_sign.search(query_string):
-            raise ValueError
+        refuse_stray_percent_sign(query_string)
         pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
         raise InvalidParameter(
@@ -44,6 +48,12 @@ def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
             raise InvalidParameter(f"{name} must not be given twice")
         given[name] = value
     return given
+
+
+def refuse_stray_percent_sign(encoded: bytes) -> None:
+    """Raises ValueError if a % escapes nothing: urllib reads it as a percent sign."""
+    if _stray_percent_sign.search(encoded):
+        raise ValueError
 
 
 def read(
@@ -72,7 +82,16 @@ def read_filter(given: Mapping[str, str]) -> Filter:
         since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
         until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
         q_folded=read(given, "q", "", _search, Q_RULE),
+        message_id=read(given, "message_id", None, parse_message_id, RULES["message_id"]),
     )
+
+
+def parse_message_id(text: str) -> str:
+    """Raises ValueError for a text that is no message's id."""
+    if not 1 <= len(text) <= MESSAGE_ID_CHARACTERS_MAX or text.isspace() or "\0" in text:
+        raise ValueError
+    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
+    return text
 
 
 def boolean(text: str) -> bool:

@@ -31,6 +31,14 @@ def page_parameters(
     }
 
 
+def page_of_one(rows: Sequence[Sequence[Any]], place: dict[str, Any]) -> tuple[list[Row], int]:
+    """The page and the count where at most one message has the id."""
+    found = [Row(*row) for row in rows]
+    after = Position(place["after_ts"], place["after_message_id"])
+    page = [row for row in found if Position(row.ts, row.message_id) > after]
+    return page[place["offset"] :][: place["limit"]], len(found)
+
+
 def page_and_count_of(rows: Sequence[Sequence[Any]]) -> tuple[list[Row], int] | None:
     """The page and the count of a query that gives both; None if it gave up: its count is NULL.
 

@@ -70,7 +70,8 @@ class Filter(NamedTuple):
     since: int = INSTANT_MIN
     until: int = INSTANT_MAX
     q_folded: str = ""
-    """A part of the text, folded by `schemas.fold`."""
+    """A part of the text, folded by `messages.text.fold`."""
+    message_id: str | None = None
 
 
 class Row(NamedTuple):

@@ -26,6 +26,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     insert_messages: str
     list_migrations: str
     page_by_from: str
+    page_by_id: str
     page_by_text: str
     page_by_to: str
     page_by_ts: str

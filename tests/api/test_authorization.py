@@ -10,12 +10,13 @@ from tests.support.service import Service, message, running
 pytestmark = pytest.mark.anyio
 
 TOKEN = "a.Read-Token_1~2+3/4=="
-PROTECTED = ("/messages", "/messages/export", "/stats", "/metrics")
+PROTECTED = ("/messages", "/messages/export", "/messages/{message_id}", "/stats", "/metrics")
 
 
 @pytest.fixture
 async def protected(tmp_path: Path) -> AsyncIterator[Service]:
     async with running(tmp_path, READ_TOKEN=TOKEN) as service:
+        await service.store(message(message_id="{message_id}"))
         yield service
 
 

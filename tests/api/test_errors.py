@@ -16,6 +16,7 @@ ALLOWED = {
     "/webhook": {"POST"},
     "/messages": {"GET", "HEAD"},
     "/messages/export": {"GET", "HEAD"},
+    "/messages/{message_id}": {"GET", "HEAD"},
     "/stats": {"GET", "HEAD"},
     "/health/live": {"GET", "HEAD"},
     "/health/ready": {"GET", "HEAD"},
@@ -48,7 +49,7 @@ def assert_error(response: httpx.Response, status: int) -> str:
         "/nothing",
         "/webhook//",
         "/messages/",
-        "/messages/m-1",
+        "/messages/m-1/",
         "/stats/",
         "/metrics/",
         "/docs/",
@@ -80,6 +81,7 @@ async def test_an_unknown_path(service: Service, method: str, path: str) -> None
 @pytest.mark.parametrize("path", ALLOWED)
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_method_that_a_path_does_not_know(service: Service, path: str, method: str) -> None:
+    await service.store(message(message_id="{message_id}"))
     response = await service.client.request(method, path)
     if method in ALLOWED[path]:
         assert response.status_code in (200, 401)

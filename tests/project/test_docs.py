@@ -104,7 +104,7 @@ def served_routes(folder: Path) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
 def test_the_routes_are_those_that_are_served(page: str, tmp_path: Path) -> None:
-    route = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z/]+(?:\.json)?)")
+    route = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[a-z_/{}]+(?:\.json)?)")
     shown = set(route.findall(read(page)))
     if page == "docs/api.md":
         shown |= {("GET", probe) for probe in re.findall(r"`GET (/health/[a-z]+)`", read(page))}

@@ -35,6 +35,7 @@ BATCH_MESSAGES = 100
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 SAMPLES: dict[str, Any] = {
+    "message_id": "m-1",
     "from_msisdn": "+1007",
     "to_msisdn": "+2003",
     "since": NOON,

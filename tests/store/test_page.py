@@ -44,6 +44,12 @@ FILTERS = {
     "text that nobody wrote": Filter(q_folded="three"),
     "from and text": Filter(from_msisdn=ANNA, q_folded="o"),
     "to and text": Filter(to_msisdn=CARA, q_folded="ne"),
+    "id": Filter(message_id="007"),
+    "an id that nobody has": Filter(message_id="7"),
+    "id and all of its message": Filter(ANNA, BEN, NOON - 1, NOON + 1, "two", "013"),
+    "id and another sender": Filter(BEN, message_id="007"),
+    "id before since": Filter(since=NOON + 1, message_id="007"),
+    "id and another text": Filter(q_folded="two", message_id="000"),
     "all of them": Filter(ANNA, BEN, since=NOON, until=NOON + 1_000_000, q_folded="two"),
 }
 

@@ -53,6 +53,7 @@ def is_match(row: Row, chosen: Filter) -> bool:
     return (
         chosen.from_msisdn in (None, row.from_msisdn)
         and chosen.to_msisdn in (None, row.to_msisdn)
+        and chosen.message_id in (None, row.message_id)
         and chosen.since <= row.ts < chosen.until
         and (not chosen.q_folded or chosen.q_folded in (row.text or "").casefold())
     )

@@ -53,6 +53,7 @@ class Question(NamedTuple):
     q: str | None = None
     limit: int = 100
     wants_total: bool = True
+    message_id: str | None = None
 
     def chosen(self) -> Filter:
         return Filter(
@@ -61,10 +62,12 @@ class Question(NamedTuple):
             INSTANT_MIN if self.since is None else microseconds(self.since),
             INSTANT_MAX if self.until is None else microseconds(self.until),
             (self.q or "").casefold(),
+            self.message_id,
         )
 
     def url(self, **more: Any) -> str:
         given = {
+            "message_id": self.message_id,
             "from": self.sender,
             "to": self.recipient,
             "since": self.since and rfc3339(self.since),
@@ -155,6 +158,9 @@ def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
         q=draw(st.none() | parts_of_texts(messages) | texts_with_cases.filter(bool)),
         limit=draw(st.integers(1, 5) | st.integers(1, 100)),
         wants_total=draw(st.booleans()),
+        message_id=draw(
+            st.none() | st.none() | st.sampled_from([each.message_id for each in messages] or ["a"])
+        ),
     )
 
 

@@ -45,7 +45,7 @@ def parse(arguments: list[str]) -> Options:
     try:
         chosen = read_filter(texts)
     except InvalidParameter as error:
-        parser.error(f"--{error}")
+        parser.error(f"--{error}".replace("--message_id", "--message-id"))
     output = given["output"]
     if output != STANDARD_OUTPUT and Path(output).is_dir():
         parser.error(f"--output must be a file: {output} is a folder")
@@ -73,6 +73,7 @@ def _parser() -> Parser:
         metavar="FILE",
         help="where to write; .gz is gzip, .zst Zstandard; -: standard output (default: -)",
     )
+    parser.add_argument("--message-id", metavar="ID", help="only this message")
     parser.add_argument("--from", metavar="NUMBER", help="only what this number sent")
     parser.add_argument("--to", metavar="NUMBER", help="only what was sent to this number")
     parser.add_argument(

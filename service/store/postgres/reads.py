@@ -11,6 +11,7 @@ from service.store.access_paths import (
     PART_CHARACTERS,
     READS_IN_A_ROW,
     page_and_count_of,
+    page_of_one,
     page_parameters,
 )
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
@@ -63,6 +64,7 @@ class Reads:
             "since": chosen.since,
             "until": chosen.until,
             "q": chosen.q_folded,
+            "message_id": chosen.message_id,
         }
         self._size: int | None = None
 
@@ -91,7 +93,9 @@ class Reads:
         return Totals(messages, senders, first_ts, last_ts, top)
 
     async def _find_few(self, place: Parameters) -> tuple[list[Row], int] | None:
-        """The page and the count if few messages have the text; None if another way is cheaper."""
+        """The page and the count if few messages can match; None if another way is cheaper."""
+        if self._chosen.message_id is not None:
+            return page_of_one(await self._fetch(self._queries.page_by_id), place)
         if not self._finds_text:
             return None
         few = {"few_messages": FEW_MESSAGES, "candidates_max": await self._few()}

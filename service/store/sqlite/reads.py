@@ -14,6 +14,7 @@ from service.store.access_paths import (
     PART_CHARACTERS,
     READS_IN_A_ROW,
     page_and_count_of,
+    page_of_one,
     page_parameters,
 )
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position, Row, Totals
@@ -59,6 +60,7 @@ class Reads:
             "since": chosen.since,
             "until": chosen.until,
             "q": chosen.q_folded,
+            "message_id": chosen.message_id,
             "match": match_parts(chosen.q_folded),
         }
         self._has_range = (chosen.since, chosen.until) != (INSTANT_MIN, INSTANT_MAX)
@@ -92,7 +94,9 @@ class Reads:
         self._connection.execute(self._queries.read_indexed).fetchall()
 
     def _find_few(self, place: Parameters) -> tuple[list[Row], int] | None:
-        """The page and the count if few messages have the text; None if another way is cheaper."""
+        """The page and the count if few messages can match; None if another way is cheaper."""
+        if self._chosen.message_id is not None:
+            return page_of_one(self._fetch(self._queries.page_by_id), place)
         if self._parameters["match"]:
             few = {"candidates_max": min([FEW_MESSAGES, *map(self._size, self._narrow_paths)])}
             return page_and_count_of(self._fetch(self._queries.page_by_text, place | few))

@@ -75,11 +75,11 @@ pytestmark = [pytest.mark.anyio, on_each_database]
         ("q=a&q=b", "q"),
         ("from=%2B4911&from=%2B4922", "from"),
         ("total=true&total=false", "total"),
-        ("page=1", "limit, offset, cursor, from, to"),
-        ("Limit=1", "limit, offset, cursor, from, to"),
+        ("page=1", "limit, offset, cursor, message_id, from, to"),
+        ("Limit=1", "limit, offset, cursor, message_id, from, to"),
         ("limit=1;offset=1", "limit"),
-        ("limit%00=1", "limit, offset, cursor, from, to"),
-        ("=1", "limit, offset, cursor, from, to"),
+        ("limit%00=1", "limit, offset, cursor, message_id, from, to"),
+        ("=1", "limit, offset, cursor, message_id, from, to"),
         ("q=%FF", "UTF-8"),
         ("q=%C3", "UTF-8"),
         ("q=%ED%A0%80", "UTF-8"),
@@ -113,7 +113,7 @@ async def test_a_query_that_is_not_escaped_is_refused(service: Service, query: b
     async def send(event: Any) -> None:
         sent.append(event)
 
-    scope = {"type": "http", "method": "GET", "path": "/messages", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/messages", "headers": [], "client": None}
     await service.app(scope | {"query_string": query}, receive, send)
     assert sent[0]["status"] == 422
     assert b"percent-encoded" in sent[1]["body"]
