@@ -1,50 +1,56 @@
 """The command line: `python -m service` serves, and a word after it names another command.
 
-    python -m service             serve until SIGTERM or SIGINT
-    python -m service migrate     bring the database up to date
-    python -m service send …      sign messages and send them to a running service (send --help)
-    python -m service import …    store messages from files (import --help)
-    python -m service export …    write messages to a file or standard output (export --help)
-
-The README lists the environment variables. Exit code 2 means a wrong value or argument. Exit code 1
-means that the service could not start.
+Exit code 2 means a wrong value or argument. Exit code 1 means that the service could not start.
 """
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import NamedTuple
 
 from service.errors import StartError
 
-COMMANDS = {
-    "serve": "service.commands.serve",
-    "migrate": "service.commands.migrate",
-    "send": "service.commands.send.command",
-    "import": "service.commands.import_.command",
-    "export": "service.commands.export.command",
-}
-"""Each command's module. Its `main(arguments)` returns the exit code.
 
-Only the module of the command that runs is imported: the service needs no HTTP client.
-"""
+class Command(NamedTuple):
+    """Its module is imported only when it runs: the service needs no HTTP client."""
+
+    module: str
+    """Its `main(arguments)` returns the exit code."""
+    summary: str
+
+
+COMMANDS = {
+    "serve": Command("serve", "serve until SIGTERM or SIGINT; without a command too"),
+    "migrate": Command("migrate", "bring the database up to date; a start does the same"),
+    "send": Command("send.command", "sign messages and send them to a running service"),
+    "import": Command("import_.command", "store messages from files"),
+    "export": Command("export.command", "write messages to a file or standard output"),
+}
 
 WITHOUT_ARGUMENTS = ("serve", "migrate")
 USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
 """128 and the number of SIGINT, as shells report it."""
 
+EPILOG = "It takes no arguments. The README lists the environment variables."
+
 
 def main() -> int:
     """Run the command that `sys.argv` names and return the exit code."""
-    command, *arguments = sys.argv[1:] or ["serve"]
-    if command not in COMMANDS or command in WITHOUT_ARGUMENTS:
-        if command == "help" or {"-h", "--help"} & {command, *arguments}:
-            print(__doc__)
-            return 0
-        if arguments or command not in COMMANDS:
-            print(f"unknown arguments: {' '.join(sys.argv[1:])}\n\n{__doc__}", file=sys.stderr)
-            return USAGE_EXIT_CODE
-    run: Callable[[list[str]], int] = import_module(COMMANDS[command]).main
+    name, *arguments = sys.argv[1:] or ["serve"]
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        return _print_version()
+    if name not in COMMANDS:
+        print(f"unknown command: {name}\n\n{_help()}", file=sys.stderr)
+        return USAGE_EXIT_CODE
+    if arguments and name in WITHOUT_ARGUMENTS:
+        _refuse(name, arguments)
+    run: Callable[[list[str]], int] = import_module(
+        f"service.commands.{COMMANDS[name].module}"
+    ).main
     try:
         return run(arguments)
     except StartError as error:
@@ -52,6 +58,32 @@ def main() -> int:
         return error.exit_code
     except KeyboardInterrupt:  # before the command handles signals
         return INTERRUPTED_EXIT_CODE
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<9} {command.summary}" for name, command in COMMANDS.items())
+    return f"""\
+usage: python -m service [--help] [--version] [COMMAND ...]
+
+{commands}
+
+COMMAND --help shows the arguments of one command. The README lists the environment variables.
+Exit code 2 means a wrong value or argument. Exit code 1 means that the service could not start."""
+
+
+def _print_version() -> int:
+    from importlib.metadata import version
+
+    print(f"webhook-service {version('webhook-service')}")
+    return 0
+
+
+def _refuse(name: str, arguments: list[str]) -> None:
+    """Raise SystemExit: 0 after --help, and 2 for any other argument."""
+    from service.commands.arguments import Parser
+
+    summary = COMMANDS[name].summary
+    Parser(name, f"{summary[0].upper()}{summary[1:]}.", EPILOG).parse_args(arguments)
 
 
 if __name__ == "__main__":

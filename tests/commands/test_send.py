@@ -31,6 +31,7 @@ import aiohttp
 import pytest
 
 from service.commands.send import deliveries as deliveries_module
+from service.commands.send.arguments import parse
 from service.commands.send.command import main
 from service.commands.send.deliveries import (
     RECENT_BYTES,
@@ -111,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WEBHOOK_SECRET_FILE", "READ_TOKEN", "READ_TOKEN_FILE"):
+    for name in ("WEBHOOK_SECRET_FILE", "READ_TOKEN", "READ_TOKEN_FILE", "HOST", "PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
 
@@ -611,6 +612,46 @@ class TestArguments:
     ) -> None:
         monkeypatch.setenv("WEBHOOK_SECRET", "another")
         assert main(["--url", receiver.url, "--secret", SECRET]) == 0
+
+    @pytest.mark.parametrize(
+        ("variables", "url"),
+        [
+            ({}, "http://127.0.0.1:8000/webhook"),
+            ({"PORT": "9000"}, "http://127.0.0.1:9000/webhook"),
+            ({"PORT": " 9000\n", "HOST": "0.0.0.0"}, "http://127.0.0.1:9000/webhook"),  # noqa: S104
+            ({"HOST": "::"}, "http://[::1]:8000/webhook"),
+            ({"HOST": "::1"}, "http://[::1]:8000/webhook"),
+            ({"HOST": "192.0.2.1"}, "http://192.0.2.1:8000/webhook"),
+            ({"HOST": "localhost", "PORT": ""}, "http://localhost:8000/webhook"),
+        ],
+        ids=str,
+    )
+    def test_the_address_is_that_of_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str
+    ) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert parse([]).url == url
+        assert parse(["--url", "http://example.org"]).url == "http://example.org/webhook"
+
+    @pytest.mark.parametrize(("port", "sentence"), [("0", "PORT is 0"), ("http", "PORT must be")])
+    def test_a_port_that_names_no_address(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        port: str,
+        sentence: str,
+    ) -> None:
+        monkeypatch.setenv("PORT", port)
+        with pytest.raises(SystemExit) as stop:
+            main([])
+        assert stop.value.code == 2
+        assert one_line(capsys).startswith(f"send: {sentence}")
+
+    def test_a_process_sends_to_the_port_of_its_environment(self, receiver: Receiver) -> None:
+        environment = os.environ | {"PORT": str(receiver.server_port)}
+        subprocess.run([*COMMAND, "--count", "3"], env=environment, check=True)
+        assert len(receiver.ids) == 3
 
     def test_help_warns_of_ps(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as stop:

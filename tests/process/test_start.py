@@ -1,13 +1,16 @@
 """The start of a process: errors in one line, warnings, and the folders of the database."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from service.__main__ import COMMANDS
 from tests.support.processes import ServiceProcess, clean_environment, serving
 from tests.support.service import (
     ROOT,
@@ -64,21 +67,62 @@ def test_migrate_tells_its_mistakes_in_the_same_way(tmp_path: Path) -> None:
     assert (code, output, errors.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["help"], ["migrate", "--help"]], ids=" ".join)
-def test_whoever_asks_for_help_gets_it_and_nothing_is_done(
-    tmp_path: Path, arguments: list[str]
-) -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]], ids=" ".join)
+def test_the_general_help_has_a_line_for_each_command(tmp_path: Path, arguments: list[str]) -> None:
     code, output, errors = fail(arguments, tmp_path)
     assert (code, errors) == (0, "")
-    assert "migrate" in output
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(command.summary)}$", output, re.MULTILINE)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_word_that_is_no_command_is_a_mistake(tmp_path: Path) -> None:
-    code, output, errors = fail(["server"], tmp_path)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_its_own_help_and_does_nothing_else(tmp_path: Path, name: str) -> None:
+    code, output, errors = fail([name, "--help"], tmp_path)
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"usage: python -m service {name} ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_unknown_argument_is_a_mistake_of_its_command(tmp_path: Path, name: str) -> None:
+    code, output, errors = fail([name, "--no-such-argument"], tmp_path)
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith(f"{name}: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert fail(["--version"], tmp_path) == (
+        0,
+        f"webhook-service {version('webhook-service')}\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("word", ["server", "--port"])
+def test_a_word_that_is_no_command_is_a_mistake(tmp_path: Path, word: str) -> None:
+    code, output, errors = fail([word], tmp_path)
     assert (code, output) == (2, "")
-    assert "server" in errors
+    assert errors.startswith(f"unknown command: {word}\n")
     assert "Traceback" not in errors
+
+
+def test_a_command_imports_no_other(tmp_path: Path) -> None:
+    code = (
+        "import sys; from service.__main__ import main; code = main(); "
+        "print(*(name for name in sys.modules if name.startswith('service.comm')));"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "migrate"],
+        cwd=ROOT,
+        env=clean_environment(DATABASE_URL=f"sqlite:///{tmp_path}/app.db"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) <= {"service.commands", "service.commands.migrate"}
 
 
 @pytest.mark.parametrize("host", ["no..host", "h" * 64])

@@ -23,6 +23,10 @@ The percentiles cover all answers, of every status. They are right to 0.8 %.
 """
 
 SECRET_VARIABLES = ("WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE")
+ADDRESS_VARIABLES = ("HOST", "PORT")
+LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
+"""A service that listens on all addresses is reached at these."""
+
 COUNT_DEFAULT = 100
 
 
@@ -51,10 +55,22 @@ def parse(arguments: list[str]) -> Options:
         given.count = COUNT_DEFAULT
     given.count = given.count or None
     try:
+        given.url = given.url or _url_of_environment()
         given.secret = _secret(given.secret)
     except SettingsError as error:
         parser.error(str(error))
     return Options(**vars(given))
+
+
+def _url_of_environment() -> str:
+    """The address of a service that this environment starts. Raises SettingsError."""
+    settings = Settings.from_environment(
+        {name: os.environ.get(name, "") for name in ADDRESS_VARIABLES}
+    )
+    if settings.port == 0:
+        raise SettingsError("PORT is 0, so the system chose a port: give --url")
+    host = LOOPBACKS.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/webhook"
 
 
 def _secret(option: str | None) -> bytes:
@@ -83,8 +99,8 @@ def _add_target(parser: Parser) -> None:
     parser.add_argument(
         "--url",
         type=_url,
-        default="http://127.0.0.1:8000/webhook",
-        help="the address; one without a path gets /webhook (default: %(default)s)",
+        help="the address; one without a path gets /webhook"
+        " (default: that of HOST and PORT, or else http://127.0.0.1:8000)",
     )
     parser.add_argument(
         "--secret",
