@@ -69,7 +69,11 @@ class Application:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
-        self._store = store = make_store(settings, partial(end_process, log=log))
+        self._store = store = make_store(
+            settings,
+            when_disk_fails=partial(end_process, log=log),
+            warn=lambda event, message: log.warning(event, message=message),
+        )
         self.metrics = Metrics(PATHS)
         self.metrics.registry.register(
             ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from service.errors import DatabaseError
 from service.settings import PostgresServer, Settings, SqliteFile
 from service.store.failure import end_process
-from service.store.interface import DiskFailed, Reader, Store
+from service.store.interface import DiskFailed, Reader, Store, Warn, ignore_warning
 from service.store.sqlite.read_only import SqliteReader
 from service.store.sqlite.store import SqliteStore
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def make_store(
-    settings: Settings, when_disk_fails: Callable[[DiskFailed], None] = end_process
+    settings: Settings,
+    when_disk_fails: Callable[[DiskFailed], None] = end_process,
+    warn: Warn = ignore_warning,
 ) -> Store:
     """The store of DATABASE_URL, not open yet. Raises DatabaseError where a driver is missing.
 
@@ -26,8 +28,9 @@ def make_store(
             settings.database.path,
             timeout_seconds=settings.query_timeout_seconds,
             when_disk_fails=when_disk_fails,
+            warn=warn,
         )
-    return _make_postgres_store(settings, settings.database)
+    return _make_postgres_store(settings, settings.database, warn)
 
 
 async def open_reader(settings: Settings) -> Reader:
@@ -41,12 +44,12 @@ async def open_reader(settings: Settings) -> Reader:
         )
         await reader.open()
         return reader
-    store = _make_postgres_store(settings, settings.database)
+    store = _make_postgres_store(settings, settings.database, ignore_warning)
     await store.open_to_read()
     return store
 
 
-def _make_postgres_store(settings: Settings, server: PostgresServer) -> "PostgresStore":
+def _make_postgres_store(settings: Settings, server: PostgresServer, warn: Warn) -> "PostgresStore":
     try:
         # Imported when it is wanted: the driver is an extra of its own.
         from service.store.postgres.store import PostgresStore
@@ -59,4 +62,5 @@ def _make_postgres_store(settings: Settings, server: PostgresServer) -> "Postgre
         bytes(server.url).decode("utf-8", "surrogateescape"),
         timeout_seconds=settings.query_timeout_seconds,
         allows_async_commit=settings.allows_async_commit,
+        warn=warn,
     )

@@ -1,7 +1,7 @@
 """What every database must do for the service. `tests/store/` is its specification."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,14 @@ PROBE_SECONDS = 0.8
 
 PROOF_SECONDS = 5.0
 """A batch that was stored so recently proves that the database stores."""
+
+
+Warn = Callable[[str, str], None]
+"""Logs a warning: (event, message)."""
+
+
+def ignore_warning(_event: str, _message: str) -> None:
+    """A `Warn` for commands, whose standard output is no log."""
 
 
 class StoreError(Exception):

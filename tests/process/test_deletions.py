@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.store.sqlite.connection import driver
-from tests.support.kinds import environment_of, on_each_database
+from tests.support.kinds import environment_of, on_each_database, on_sqlite
 from tests.support.postgres.databases import connected
 from tests.support.processes import ServiceProcess, serving
 from tests.support.service import Json, message, wait_until
@@ -106,3 +106,38 @@ def test_changed_rows_shorten_no_list(process: ServiceProcess, run: Run) -> None
     run("UPDATE messages SET ts = (SELECT min(ts) FROM messages) WHERE message_id = 'z6'")
     for limit in (1, 2, 9):
         assert sorted(walk(process, limit)) == IDS
+
+
+def test_an_erased_message_that_is_sent_again_is_stored_and_indexed(
+    process: ServiceProcess, run: Run
+) -> None:
+    run("DELETE FROM messages WHERE message_id IN ('z3', 'z9')")
+    assert process.deliver(numbered("z3", 2)).status_code == 200
+    check_lists(process, IDS[:-1])
+    wait_until(lambda: has_indexed_all(process))
+    check_lists(process, IDS[:-1])
+    assert process.get("/health/ready").status_code == 200
+
+
+# An index file that is lost while the service runs
+
+
+@on_sqlite
+@pytest.mark.parametrize("harm", ["deleted", "malformed", "truncated"])
+def test_an_index_that_is_lost_is_built_again(
+    process: ServiceProcess, tmp_path: Path, harm: str
+) -> None:
+    index = tmp_path / "app.db-index"
+    if harm == "deleted":
+        index.unlink()
+    else:
+        (tmp_path / "app.db-index-wal").write_bytes(b"")
+        size = index.stat().st_size
+        index.write_bytes(b"\xff" * size if harm == "malformed" else b"")
+    assert process.deliver(numbered("z0", 0)).status_code == 200
+    wait_until(lambda: process.get("/messages").status_code == 200 and index.exists())
+    assert process.wait_for_line("index_rebuilt")["level"] == "WARNING"
+    assert process.get("/health/ready").status_code == 200
+    wait_until(lambda: process.get("/messages").json().get("total") == 10)
+    check_lists(process, ["z0", *IDS])
+    assert len(process.log_lines("index_rebuilt")) == 1

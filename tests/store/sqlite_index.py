@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from service.store.interface import Filter, StoreError
+from service.store.interface import Filter
 from service.store.sqlite.connection import driver
 from service.store.sqlite.indexer import index_path
 from service.store.sqlite.store import SqliteStore
@@ -82,17 +82,6 @@ def indexed(database: SqliteDatabase) -> int:
     """How many messages are in the index."""
     ((count,),) = query(index_path(database.path), "SELECT count(*) FROM messages_by_ts")
     return int(count)
-
-
-async def passes_its_check(store: SqliteStore) -> bool:
-    with suppress(StoreError):
-        await store.check()
-        return True
-    return False
-
-
-async def fails_its_check(store: SqliteStore) -> bool:
-    return not await passes_its_check(store)
 
 
 async def until_indexed(database: SqliteDatabase) -> None:

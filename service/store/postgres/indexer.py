@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from service.store.interface import StoreError
+from service.store.interface import StoreError, Warn
 from service.store.postgres.connection import Connection
 from service.store.postgres.pool import Pool
 from service.store.queries import PostgresQueries
@@ -48,7 +48,7 @@ class Applied(NamedTuple):
 class Indexer:
     """The background task of one instance. `start` it, `close` it."""
 
-    def __init__(self, pool: Pool, queries: PostgresQueries) -> None:
+    def __init__(self, pool: Pool, queries: PostgresQueries, warn: Warn) -> None:
         self._pool = pool
         self._queries = queries
         self._closing = asyncio.Event()
@@ -57,7 +57,8 @@ class Indexer:
         self._measured_at = float("-inf")
         self.has_texts = False
         """Whether the database has an index of texts. Another instance may make it at any time."""
-        self.trouble: str | None = None
+        self._warn = warn
+        self._trouble: str | None = None
         """Why nothing is applied at the moment."""
 
     def start(self) -> None:
@@ -99,13 +100,12 @@ class Indexer:
             started, is_more = time.monotonic(), False
             try:
                 is_more = await self._catch_up()
-                self.trouble = None
-            except StoreError as error:
-                # The next look tries again. Until then reads stay right, and get slower with every
-                # pending batch; the readiness probe tells.
-                self.trouble = str(error)
+                self._trouble = None
             except Exception as error:
-                self.trouble = format_exception(error)
+                # The next look tries again. Until then reads stay right, and get slower with every
+                # pending batch.
+                is_known = isinstance(error, StoreError)
+                self._note(str(error) if is_known else format_exception(error))
             await self._rest(REST * (time.monotonic() - started) if is_more else LOOK_SECONDS)
 
     async def _catch_up(self) -> bool:
@@ -121,6 +121,12 @@ class Indexer:
             with suppress(StoreError):  # some relatives of PostgreSQL can't say
                 self._database_bytes = await self._run(self._read_size)
         return counted.batches == COUNTED_BATCHES_MAX or indexed.batches == INDEXED_BATCHES_MAX
+
+    def _note(self, trouble: str) -> None:
+        """Log a trouble once, not at every look."""
+        if trouble != self._trouble:
+            self._warn("index_trouble", f"the counts are not kept up to date: {trouble}")
+        self._trouble = trouble
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 
 from service.store.interface import StoreDamaged, StoreError
 from service.store.queries import SqliteQueries
@@ -27,9 +28,13 @@ class Damage:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Take suspicions from now on; needs a running event loop."""
+    def start(self, when_sound: Callable[[], None]) -> None:
+        """Take suspicions from now on; needs a running event loop.
+
+        `when_sound` is called when the database is sound, so that the index must be damaged.
+        """
         self._loop = asyncio.get_running_loop()
+        self._when_sound = when_sound
 
     def require_sound(self) -> None:
         """Raise StoreDamaged if the database is known to be damaged."""
@@ -62,7 +67,9 @@ class Damage:
     async def _check(self) -> None:
         try:
             found = await self._pool.run_for(CHECK_SECONDS, self._quick_check)
-            if found != SOUND:
+            if found == SOUND:
+                self._when_sound()
+            else:
                 self.note(StoreDamaged(found))
         except StoreDamaged as error:
             self.note(error)

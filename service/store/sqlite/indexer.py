@@ -8,12 +8,13 @@ index and the unindexed messages.
 import asyncio
 import hashlib
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from service.store.interface import StoreDamaged
+from service.store.interface import StoreDamaged, Warn, ignore_warning
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options, driver, execute_all
 from service.store.sqlite.pool import Pool
@@ -74,9 +75,20 @@ class Indexer:
     """Writes the index file of one database. `open` it, `start` it, `close` it."""
 
     def __init__(
-        self, database: Path, folder: Path, queries: SqliteQueries, path: Path | None = None
+        self,
+        database: Path,
+        folder: Path,
+        queries: SqliteQueries,
+        path: Path | None = None,
+        rebuild: Callable[[], Awaitable[None]] | None = None,
+        when_damaged: Callable[[StoreDamaged], None] | None = None,
+        warn: Warn = ignore_warning,
     ) -> None:
-        """The index file is at `path`; the default is beside the database."""
+        """The index file is at `path`; the default is beside the database.
+
+        `rebuild` calls `open` while no other process makes the file, and reopens what reads it.
+        `when_damaged` is called in any thread when the index or the database is damaged.
+        """
         self._path = path or index_path(database)
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")
@@ -88,6 +100,7 @@ class Indexer:
             expected=EXPECTED_SETTINGS,
             attached_uri=f"{database.absolute().as_uri()}?mode=ro",
             is_background=True,
+            when_damaged=when_damaged,
         )
         self._pool = Pool(1, options, queries)
         self._stored = asyncio.Event()
@@ -97,7 +110,12 @@ class Indexer:
         """The unindexed messages that the start found: after the first seq, up to the second."""
         self._stored_count = 0
         self._unindexed_count = 0
-        self.trouble: str | None = None
+        self._rebuild = rebuild or self.open
+        self._warn = warn
+        self._inode = 0
+        self._fault: str | None = None
+        """Why the index must be built again."""
+        self._trouble: str | None = None
         """Why the index does not follow, while it does not."""
 
     async def open(self) -> None:
@@ -106,14 +124,22 @@ class Indexer:
         Raises StoreError if the file can't be read. A file that another process has locked is in
         use, and is never removed.
         """
+        fault = self._fault
         try:
-            is_usable = await self._pool.run(self._prepare)
-        except StoreDamaged:
-            is_usable = False
-        if not is_usable:
+            fault = fault or await self._pool.run(self._prepare)
+        except StoreDamaged as error:
+            fault = str(error)
+        if fault is not None:
             await self._pool.close()
             self._remove()
             await self._pool.run(self._prepare)
+            self._warn(
+                "index_rebuilt",
+                f"{self._path.name} is built again: {fault}. Reads are right meanwhile, but slower",
+            )
+        self._fault = None
+        self._unindexed_count = 0
+        self._inode = self._path.stat().st_ino
 
     def start(self) -> None:
         """Begin to follow; needs a running event loop."""
@@ -123,6 +149,11 @@ class Indexer:
         """So many messages have been stored."""
         self._stored_count += message_count
         self._unindexed_count += message_count
+        self._stored.set()
+
+    def condemn(self) -> None:
+        """The index is damaged: build it again."""
+        self._fault = "it is damaged"
         self._stored.set()
 
     def messages_behind(self) -> int:
@@ -155,15 +186,33 @@ class Indexer:
 
     async def _catch_up(self) -> None:
         try:
+            await self._mend()
             await self._count_unindexed()
             while (await self._index_next()).last_seq and not self._closing.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), PAUSE_SECONDS)
-            self.trouble = None
+            self._trouble = None
         except Exception as error:
             # The next look tries again. Reads stay right, and get slower with every unindexed
-            # message. The readiness probe tells.
-            self.trouble = str(error) or type(error).__name__
+            # message.
+            trouble, self._trouble = self._trouble, str(error) or type(error).__name__
+            if trouble != self._trouble:
+                self._warn(
+                    "index_trouble",
+                    f"{self._path.name} can't be written: {self._trouble}. Messages are stored, and"
+                    " reads are right, but slower. The service tries again every second",
+                )
+
+    async def _mend(self) -> None:
+        """Build the index again if its file is gone, replaced or damaged."""
+        try:
+            found = self._path.stat()
+            if found.st_ino != self._inode or not found.st_size:
+                self._fault = "it was replaced"
+        except FileNotFoundError:
+            self._fault = "it was deleted"
+        if self._fault is not None:
+            await self._rebuild()
 
     async def _index_next(self) -> Batch:
         """Index the next batch. After the last one, only what was stored meanwhile is unindexed.
@@ -192,8 +241,8 @@ class Indexer:
         row: tuple[int] = connection.execute(self._queries.count_unindexed, chunk).fetchone()
         return row[0]
 
-    def _prepare(self, connection: sqlite3.Connection) -> bool:
-        """Whether the index belongs to this database and this code. An empty file is filled."""
+    def _prepare(self, connection: sqlite3.Connection) -> str | None:
+        """Why this is not the index of this database and this code. An empty file is filled."""
         if not connection.execute(self._queries.list_index_tables).fetchall():
             connection.execute(self._queries.begin_write)
             # Again, under the write lock: another process may just have made it.
@@ -202,11 +251,12 @@ class Indexer:
                 connection.execute(self._queries.insert_indexed, {"digest": self._digest})
             connection.commit()
         try:
-            return self.count_unindexed(connection) is not None
+            is_ours = self.count_unindexed(connection) is not None
         except driver.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                 raise
-            return False  # another kind of database has this name
+            is_ours = False
+        return None if is_ours else "it is not of this database, or of another version"
 
     def count_unindexed(self, connection: sqlite3.Connection) -> int | None:
         """At most so many messages are unindexed; None if the index is not that of this database

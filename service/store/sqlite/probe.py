@@ -18,7 +18,7 @@ class Probe:
     def __init__(
         self, writer: Pool, options: Options, queries: SqliteQueries, files: OpenFiles
     ) -> None:
-        """`options` are those of a connection that reads."""
+        """`options` are those of a connection that reads the database without its index."""
         self._writer = writer
         self._files = files
         self._reader = Pool(1, options, queries)
@@ -34,7 +34,7 @@ class Probe:
         self._failure = failure
 
     async def look(self) -> None:
-        """Read from both files, and write unless a batch was just stored. Raises StoreError."""
+        """Read, and write unless a batch was just stored. Raises StoreError."""
         try:
             await self._read_and_write()
         except StoreError as error:

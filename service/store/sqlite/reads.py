@@ -218,8 +218,8 @@ class Reads:
 
 
 def look(connection: sqlite3.Connection, queries: SqliteQueries) -> None:
-    """Read one row of each file, to prove that both can be read."""
-    seq = connection.execute(queries.read_indexed).fetchone()[0]
+    """Read the last message, to prove that the database can be read."""
+    seq = connection.execute(queries.read_last_seq).fetchone()[0]
     connection.execute(queries.read_message_id, {"seq": seq}).fetchall()
 
 

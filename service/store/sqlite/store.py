@@ -14,7 +14,17 @@ from service.errors import DatabaseError
 from service.messages.message import Message, encode
 from service.store.disk import make_folder, size_of, sync_folder
 from service.store.failure import end_process
-from service.store.interface import DiskFailed, Filter, Outcome, Position, Row, StoreError, Totals
+from service.store.interface import (
+    DiskFailed,
+    Filter,
+    Outcome,
+    Position,
+    Row,
+    StoreError,
+    Totals,
+    Warn,
+    ignore_warning,
+)
 from service.store.migrate import load_migrations
 from service.store.outcomes import classify, first_of_each
 from service.store.queries import SqliteQueries, load_queries, sql_folder
@@ -63,6 +73,7 @@ class SqliteStore:
         folder: Path | None = None,
         timeout_seconds: float = 5,
         when_disk_fails: Callable[[DiskFailed], None] = end_process,
+        warn: Warn = ignore_warning,
     ) -> None:
         """`folder` holds the SQL; the default is `sql/sqlite`.
 
@@ -112,8 +123,17 @@ class SqliteStore:
             self._writer,
             readers,
         )
-        self._probe = Probe(self._writer, reads, queries, self._files)
-        self._indexer = Indexer(path, folder, queries)
+        alone = reads._replace(attached_uri=None, prepare_sql=None, when_damaged=self._damage.note)
+        self._probe = Probe(self._writer, alone, queries, self._files)
+        self._index_lock = Pool(1, writes, queries)
+        self._indexer = Indexer(
+            path,
+            folder,
+            queries,
+            rebuild=self._rebuild_index,
+            when_damaged=self._damage.suspect,
+            warn=warn,
+        )
 
     async def open(self) -> None:
         """Make missing files, migrate, and prove that the database reads and writes.
@@ -137,7 +157,7 @@ class SqliteStore:
                 raise
             reason = error.strerror if isinstance(error, OSError) else error
             raise DatabaseError(f"DATABASE_URL: can't use {self._path}: {reason}") from error
-        self._damage.start()
+        self._damage.start(when_sound=self._indexer.condemn)
         self._indexer.start()
         self._checkpoints.start()
 
@@ -201,8 +221,6 @@ class SqliteStore:
         await self._probe.check()
         if self._checkpoints.trouble is not None:
             raise StoreError(f"the WAL is not checkpointed: {self._checkpoints.trouble}")
-        if self._indexer.trouble is not None:
-            raise StoreError(f"the index does not follow: {self._indexer.trouble}")
 
     async def close(self) -> None:
         """Close every part, whatever becomes of another; safe to call twice.
@@ -241,12 +259,17 @@ class SqliteStore:
 
     async def _open_index(self) -> None:
         """Under the write lock: of several processes that start at once, one makes the index, and
-        no other removes it."""
-        await self._writer.run(lambda raw: raw.execute(self._queries.begin_write))
+        no other removes it. On a connection of its own: a batch must not join the transaction."""
         try:
+            await self._index_lock.run(lambda raw: raw.execute(self._queries.begin_write))
             await self._indexer.open()
         finally:
-            await self._writer.run(lambda raw: raw.rollback())
+            await self._index_lock.close()
+
+    async def _rebuild_index(self) -> None:
+        await self._open_index()
+        await self._searchers.close()
+        await self._readers.close()
 
     async def _read(
         self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf

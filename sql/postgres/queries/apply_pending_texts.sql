@@ -15,7 +15,7 @@ indexed AS (
     SELECT message_id, coalesce(text_folded, text)
     FROM batches, unnest(message_ids) AS one (message_id) JOIN messages USING (message_id)
     WHERE text IS NOT NULL
-    ON CONFLICT (message_id) DO NOTHING
+    ON CONFLICT (message_id) DO UPDATE SET text_folded = excluded.text_folded
 )
 SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) AS message_count, count(*) AS batch_count
 FROM batches;
