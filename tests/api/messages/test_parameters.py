@@ -113,7 +113,13 @@ async def test_a_query_that_is_not_escaped_is_refused(service: Service, query: b
     async def send(event: Any) -> None:
         sent.append(event)
 
-    scope = {"type": "http", "method": "GET", "path": "/messages", "headers": [], "client": None}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/messages",
+        "headers": [],
+        "client": None,
+    }
     await service.app(scope | {"query_string": query}, receive, send)
     assert sent[0]["status"] == 422
     assert b"percent-encoded" in sent[1]["body"]
