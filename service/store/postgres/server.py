@@ -10,6 +10,7 @@ import asyncpg
 
 from service.errors import DatabaseError
 from service.store.postgres.connection import convert_instants
+from service.store.postgres.url import read_url
 from service.store.queries import PostgresQueries
 
 CONNECT_SECONDS = 3
@@ -34,7 +35,9 @@ class Server:
     """The address of the database, what is known of the way to it, and the pools to it."""
 
     def __init__(self, url: str, queries: PostgresQueries, allows_async_commit: bool) -> None:
-        self._url = url
+        self._url, connect_seconds, self.ignored, has_name = read_url(url)
+        self._connect_seconds = connect_seconds or CONNECT_SECONDS
+        self._in_url = {"application_name"} if has_name else set()
         self._queries = queries
         self._allows_async_commit = allows_async_commit
         self._attempts: set[asyncio.Task[Any]] = set()
@@ -131,13 +134,16 @@ class Server:
             return await self._open_one(self._url)
 
     async def _open_one(self, url: str) -> Any:
+        settings = POOLED_SETTINGS if self.is_pooled else SETTINGS
         try:
             return await asyncpg.connect(
                 url,
-                timeout=CONNECT_SECONDS,
+                timeout=self._connect_seconds,
                 command_timeout=None,
                 statement_cache_size=0 if self.is_pooled else STATEMENTS_MAX,
-                server_settings=POOLED_SETTINGS if self.is_pooled else SETTINGS,
+                server_settings={
+                    name: value for name, value in settings.items() if name not in self._in_url
+                },
             )
         except UnicodeError:  # its text may quote the password
             raise OSError("its host, user or password can't be encoded") from None

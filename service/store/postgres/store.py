@@ -112,8 +112,13 @@ class PostgresStore:
 
     def warnings(self) -> list[tuple[str, str]]:
         """What an operator should know of this database: (event, message)."""
-        trouble = self._database.trouble
-        return [] if trouble is None else [("slow_search", trouble)]
+        found = []
+        if (trouble := self._database.trouble) is not None:
+            found.append(("slow_search", trouble))
+        if self._server.ignored:
+            names = ", ".join(self._server.ignored)
+            found.append(("database_url", f"without effect in DATABASE_URL: {names}"))
+        return found
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
