@@ -22,12 +22,15 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("serve", "serve until SIGTERM or SIGINT; without a command too"),
     "migrate": Command("migrate", "bring the database up to date; a start does the same"),
+    "reindex": Command(
+        "reindex", "make index and counts again, after messages were changed by SQL"
+    ),
     "send": Command("send.command", "sign messages and send them to a running service"),
     "import": Command("import_.command", "store messages from files"),
     "export": Command("export.command", "write messages to a file or standard output"),
 }
 
-WITHOUT_ARGUMENTS = ("serve", "migrate")
+WITHOUT_ARGUMENTS = ("serve", "migrate", "reindex")
 USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
 """128 and the number of SIGINT, as shells report it."""

@@ -157,6 +157,10 @@ class Store(Reader, Protocol):
         """Return when all that is stored by now is found and counted as fast as it can be."""
         ...
 
+    async def reindex(self) -> None:
+        """Make the index and the counts again from the messages, also while others use them."""
+        ...
+
     def messages_behind(self) -> int:
         """About how many messages are stored and found, and not indexed or not counted yet."""
         ...

@@ -90,6 +90,8 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     page_by_scan: str
     read_server: str
     read_size: str
+    recount: str
+    wait_for_totals: str
 
 
 def sql_folder(dialect: str) -> Path:

@@ -1,6 +1,8 @@
 """Rows that others delete or change with SQL never cut a list, a walk or an export short."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +13,8 @@ import pytest
 from service.store.sqlite.connection import driver
 from tests.support.kinds import environment_of, on_each_database, on_sqlite
 from tests.support.postgres.databases import connected
-from tests.support.processes import ServiceProcess, serving
-from tests.support.service import Json, message, wait_until
+from tests.support.processes import ServiceProcess, clean_environment, serving
+from tests.support.service import ROOT, Json, message, wait_until
 
 pytestmark = on_each_database
 
@@ -117,6 +119,33 @@ def test_an_erased_message_that_is_sent_again_is_stored_and_indexed(
     wait_until(lambda: has_indexed_all(process))
     check_lists(process, IDS[:-1])
     assert process.get("/health/ready").status_code == 200
+
+
+def test_a_reindex_makes_the_counts_right(
+    process: ServiceProcess, run: Run, database_url: str
+) -> None:
+    run("DELETE FROM messages WHERE message_id < 'z4'")
+    run("UPDATE messages SET to_msisdn = '+15' WHERE message_id = 'z9'")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "service", "reindex"],
+        cwd=ROOT,
+        env=clean_environment(**environment_of(database_url)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    expected = (0, "reindexed: 6 messages of 2 senders\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == expected
+    assert process.get("/messages").json()["total"] == 6
+    assert process.get("/messages?to=%2B15").json()["total"] == 1
+    stats = process.get("/stats").json()
+    assert stats["total_messages"] == 6
+    assert [each["count"] for each in stats["messages_per_sender"]] == [3, 3]
+    assert process.deliver(numbered("z0", 20)).status_code == 200
+    wait_until(lambda: has_indexed_all(process))
+    assert process.get("/stats").json()["total_messages"] == 7
+    assert walk(process, 2) == [*IDS[3:], "z0"]
 
 
 # An index file that is lost while the service runs

@@ -138,6 +138,10 @@ class PostgresStore:
         """See `store.interface.Store.index_all`."""
         await self._indexer.index_all()
 
+    async def reindex(self) -> None:
+        """See `store.interface.Store.reindex`: counts all messages again."""
+        await self._writers.run(MIGRATION_SECONDS_MAX, self._recount)
+
     def messages_behind(self) -> int:
         """See `store.interface.Store.messages_behind`."""
         return self._indexer.messages_behind()
@@ -200,6 +204,11 @@ class PostgresStore:
         except (StoreError, DatabaseError) as error:
             await self.close()
             raise DatabaseError(f"DATABASE_URL: can't use {self._server.name}: {error}") from error
+
+    async def _recount(self, connection: Connection) -> None:
+        async with connection.transaction():
+            await connection.fetch(self._queries.wait_for_totals)
+            await connection.fetch(self._queries.recount)
 
     def _pool_for(self, chosen: Filter) -> Pool:
         return self._searchers if chosen.q_folded else self._readers

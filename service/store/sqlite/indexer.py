@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -168,6 +168,15 @@ class Indexer:
         last_seq = await self._pool.run(self._last_seq)
         while 0 < (await self._index_next()).last_seq < last_seq:
             pass
+
+    async def copy_to(self, path: Path) -> None:
+        """Replace the content of another index file in one transaction; readers see old or new."""
+
+        def copy(connection: sqlite3.Connection) -> None:
+            with closing(driver.connect(path)) as target:
+                connection.backup(target)
+
+        await self._pool.run(copy)
 
     async def close(self) -> None:
         """Stop after the current batch; safe to call twice."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import msgspec
@@ -82,6 +83,7 @@ class SqliteStore:
         """
         folder = folder or sql_folder("sqlite")
         self._path = path
+        self._folder = folder
         self._timeout_seconds = timeout_seconds
         self._when_disk_fails = when_disk_fails
         self._created_at = 0
@@ -184,6 +186,17 @@ class SqliteStore:
     async def index_all(self) -> None:
         """See `store.interface.Store.index_all`."""
         await self._indexer.index_all()
+
+    async def reindex(self) -> None:
+        """See `store.interface.Store.reindex`. Beside the index, then copied in one transaction."""
+        with TemporaryDirectory(dir=self._path.parent, prefix="reindex-") as made:
+            indexer = Indexer(self._path, self._folder, self._queries, Path(made) / "index")
+            try:
+                await indexer.open()
+                await indexer.index_all()
+                await indexer.copy_to(index_path(self._path))
+            finally:
+                await indexer.close()
 
     def messages_behind(self) -> int:
         """See `store.interface.Store.messages_behind`."""
