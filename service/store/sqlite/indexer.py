@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from service.store.disk import make_file
 from service.store.interface import StoreDamaged, Warn, ignore_warning
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options, driver, execute_all
@@ -125,6 +126,7 @@ class Indexer:
         use, and is never removed.
         """
         fault = self._fault
+        make_file(self._path)
         try:
             fault = fault or await self._pool.run(self._prepare)
         except StoreDamaged as error:
@@ -132,6 +134,7 @@ class Indexer:
         if fault is not None:
             await self._pool.close()
             self._remove()
+            make_file(self._path)
             await self._pool.run(self._prepare)
             self._warn(
                 "index_rebuilt",

@@ -13,7 +13,14 @@ import msgspec
 
 from service.errors import DatabaseError
 from service.messages.message import Message, encode
-from service.store.disk import make_folder, size_of, sync_folder
+from service.store.disk import (
+    explain_access,
+    is_read_by_others,
+    make_file,
+    make_folder,
+    size_of,
+    sync_folder,
+)
 from service.store.failure import end_process
 from service.store.interface import (
     DiskFailed,
@@ -21,6 +28,7 @@ from service.store.interface import (
     Outcome,
     Position,
     Row,
+    StoreDamaged,
     StoreError,
     Totals,
     Warn,
@@ -146,6 +154,7 @@ class SqliteStore:
             if not self._path.exists():  # an existing file has its folders already
                 make_folder(self._path.parent)
             await require_own_wal(self._path, self._looks, self._queries)
+            make_file(self._path)
             await self._writer.run(self._rewrite_wal)
             await self._writer.run(lambda raw: migrate(raw, self._queries, self._migrations))
             await self._open_index()
@@ -158,6 +167,8 @@ class SqliteStore:
             if not isinstance(error, OSError | StoreError | DatabaseError):
                 raise
             reason = error.strerror if isinstance(error, OSError) else error
+            if not isinstance(error, DatabaseError | StoreDamaged):
+                reason = explain_access(self._all_files()) or reason
             raise DatabaseError(f"DATABASE_URL: can't use {self._path}: {reason}") from error
         self._damage.start(when_sound=self._indexer.condemn)
         self._indexer.start()
@@ -165,8 +176,13 @@ class SqliteStore:
 
     def warnings(self) -> list[tuple[str, str]]:
         """See `store.interface.Store.warnings`."""
-        trouble = warn_of_driver()
-        return [("database_driver", trouble)] if trouble else []
+        found = []
+        if trouble := warn_of_driver():
+            found.append(("database_driver", trouble))
+        if is_read_by_others(self._path):
+            trouble = f"other users of this machine can read {self._path}: chmod 600 {self._path}*"
+            found.append(("database_readable", trouble))
+        return found
 
     async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
@@ -204,8 +220,7 @@ class SqliteStore:
 
     def database_bytes(self) -> dict[str, int]:
         """See `store.interface.Store.database_bytes`: the size of each file."""
-        name = self._path.name
-        return {part: size_of(self._path.with_name(name + end)) for part, end in FILES.items()}
+        return dict(zip(FILES, map(size_of, self._all_files()), strict=True))
 
     async def page(
         self,
@@ -252,6 +267,9 @@ class SqliteStore:
                 self._probe,
             ):
                 stack.push_async_callback(part.close)
+
+    def _all_files(self) -> list[Path]:
+        return [self._path.with_name(self._path.name + end) for end in FILES.values()]
 
     def _require_sound(self, age_seconds: float = 0) -> None:
         """Before and after a commit: a restart must find what is acknowledged. Raises StoreError.
