@@ -79,6 +79,7 @@ class Application:
             ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)
         )
         self.metrics.index_lag_messages.set_function(store.messages_behind)
+        self.metrics.checkpoint_blocked_seconds.set_function(store.checkpoint_blocked_seconds)
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         self._ready = Ready(store, has_secret=bool(settings.secrets))
         self._serve = RequestObserver(

@@ -165,6 +165,10 @@ class Store(Reader, Protocol):
         """About how many messages are stored and found, and not indexed or not counted yet."""
         ...
 
+    def checkpoint_blocked_seconds(self) -> float:
+        """For how long another program has kept the WAL from being checkpointed; 0 if none does."""
+        ...
+
     def database_bytes(self) -> Mapping[str, int]:
         """How much the database takes, by part: those of `metrics.DATABASE_FILES`."""
         ...

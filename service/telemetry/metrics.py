@@ -147,6 +147,11 @@ class Metrics:
             "Messages that are stored and found, but not in the index yet: reads scan them",
             registry=registry,
         )
+        self.checkpoint_blocked_seconds = Gauge(
+            "checkpoint_blocked_seconds",
+            "For how long another program has kept the WAL from being checkpointed",
+            registry=registry,
+        )
         self.connections = Gauge("http_connections", "Open connections", registry=registry)
         self.connections_refused = Counter(
             "http_connections_refused_total",

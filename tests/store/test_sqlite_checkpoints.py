@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from service.store.interface import Filter, Position, Row, StoreError
 from service.store.sqlite import checkpoints
+from service.store.sqlite.connection import driver
 from service.store.sqlite.reads import Reads
 from service.store.sqlite.store import SqliteStore
 from tests.store.messages import message
@@ -126,3 +128,28 @@ async def test_reads_that_overlap_for_ever_do_not_make_the_wal_grow_for_ever(
     is_over.set()
     await asyncio.gather(*searches)
     assert max(wal_bytes) < 4 * wal_frames_max * FRAME_BYTES
+
+
+async def test_a_read_of_another_program_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(checkpoints, "BLOCKED_SECONDS", 0.2)
+    warnings: list[str] = []
+    path = tmp_path / "blocked.db"
+    store = SqliteStore(path, warn=lambda event, _: warnings.append(event))
+    await store.open()
+    await store.insert([message("a")])
+    with closing(driver.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM messages").fetchone()
+        await store.insert([message("b")])
+        async with asyncio.timeout(10):
+            while "checkpoint_blocked" not in warnings:  # noqa: ASYNC110 - as a log is read
+                await asyncio.sleep(0.01)
+        assert store.checkpoint_blocked_seconds() > 0.2
+    async with asyncio.timeout(10):
+        while "checkpoint_unblocked" not in warnings:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert store.checkpoint_blocked_seconds() == 0
+    await store.close()

@@ -40,6 +40,7 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
         "ingest_commit_duration_seconds": ("histogram", {"le"}),
         "ingest_queue_messages": ("gauge", set()),
         "index_lag_messages": ("gauge", set()),
+        "checkpoint_blocked_seconds": ("gauge", set()),
         "webhook_conflicts": ("counter", set()),
         "http_connections": ("gauge", set()),
         "http_connections_refused": ("counter", set()),
@@ -61,6 +62,7 @@ async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
         "log_lines_dropped_total",
         "ingest_queue_messages",
         "index_lag_messages",
+        "checkpoint_blocked_seconds",
     ):
         assert metrics[name] == 0
     assert metrics["ingest_batch_messages_count"] == 0

@@ -146,6 +146,10 @@ class PostgresStore:
         """See `store.interface.Store.messages_behind`."""
         return self._indexer.messages_behind()
 
+    def checkpoint_blocked_seconds(self) -> float:
+        """See `store.interface.Store.checkpoint_blocked_seconds`: the server's own matter."""
+        return 0
+
     def database_bytes(self) -> dict[str, int]:
         """See `store.interface.Store.database_bytes`."""
         return {"main": self._indexer.database_bytes()}

@@ -16,12 +16,13 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from service.store.disk import size_of
-from service.store.interface import StoreError
+from service.store.interface import StoreError, Warn
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options
 from service.store.sqlite.files import OpenFiles
@@ -33,6 +34,9 @@ CHECKPOINTS_MAX = 8
 FRAMES_LEFT = 500
 WAL_FRAMES_MAX = 16_000
 WAL_BYTES_MAX = 256 * 2**20
+
+BLOCKED_SECONDS = 60.0
+"""After so long without progress a checkpoint is reported, and again each time so much later."""
 
 
 class Checkpoints:
@@ -46,8 +50,13 @@ class Checkpoints:
         queries: SqliteQueries,
         writer: Pool,
         readers: Sequence[Pool],
+        warn: Warn,
     ) -> None:
         """`readers` are paused in this order, when there is no other way."""
+        self._warn = warn
+        self._done = 0
+        self._blocked_at: float | None = None
+        self._warned_at = float("-inf")
         self._files = files
         self._wal = wal
         self._queries = queries
@@ -73,6 +82,10 @@ class Checkpoints:
         """Checkpoint a WAL that has become too long. Raises StoreError: it must grow no further."""
         if size_of(self._wal) > WAL_BYTES_MAX:
             await self._checkpoint(self._writer)
+
+    def blocked_seconds(self) -> float:
+        """For how long another program has kept the WAL from being checkpointed; 0 if none does."""
+        return 0 if self._blocked_at is None else time.monotonic() - self._blocked_at
 
     async def close(self) -> None:
         """Stop, and checkpoint what is left; safe to call twice.
@@ -120,9 +133,30 @@ class Checkpoints:
             if done - done_before <= FRAMES_LEFT:
                 break
             done_before = done
+        self._watch(frames, done)
         if done == frames:  # else a read keeps the rest, from the writer as well
             frames, _ = await self._checkpoint(self._writer)
         return frames
+
+    def _watch(self, frames: int, done: int) -> None:
+        """Report a read of another program that keeps frames in the WAL. Own reads are short."""
+        now = time.monotonic()
+        if done == frames or done != self._done:
+            if self._warned_at > float("-inf"):
+                self._warn("checkpoint_unblocked", "the WAL is checkpointed again")
+                self._warned_at = float("-inf")
+            self._blocked_at = None if done == frames else now
+        elif self.blocked_seconds() > BLOCKED_SECONDS < now - self._warned_at:
+            self._warned_at = now
+            self._warn(
+                "checkpoint_blocked",
+                f"a read of another program has kept the WAL from being checkpointed for"
+                f" {self.blocked_seconds():.0f} s: it grows, and has {frames} frames of a page."
+                " End that read",
+            )
+        self._done = done
+        if self._blocked_at is not None:
+            self._has_grown.set()  # look again, also without a webhook
 
     async def _checkpoint(self, pool: Pool) -> tuple[int, int]:
         """Gives how many frames the WAL has, and how many of them the database file has."""

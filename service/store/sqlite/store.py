@@ -132,6 +132,7 @@ class SqliteStore:
             queries,
             self._writer,
             readers,
+            warn,
         )
         alone = reads._replace(attached_uri=None, prepare_sql=None, when_damaged=self._damage.note)
         self._probe = Probe(self._writer, alone, queries, self._files)
@@ -217,6 +218,10 @@ class SqliteStore:
     def messages_behind(self) -> int:
         """See `store.interface.Store.messages_behind`."""
         return self._indexer.messages_behind()
+
+    def checkpoint_blocked_seconds(self) -> float:
+        """See `store.interface.Store.checkpoint_blocked_seconds`."""
+        return self._checkpoints.blocked_seconds()
 
     def database_bytes(self) -> dict[str, int]:
         """See `store.interface.Store.database_bytes`: the size of each file."""
