@@ -9,7 +9,7 @@ import msgspec
 
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
 
-CURSOR_RULE = "the `next` of an earlier page with the same filters"
+CURSOR_RULE = "the `next` of an earlier page with the same filters and order"
 
 
 class Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ LIMIT_DEFAULT = 50
 OFFSET_MAX = 2**63 - 1 - LIMIT_MAX - 1
 """The database adds a page to it, in 64 bits."""
 
-PARAMETERS = ("limit", "offset", "cursor", *FILTERS, "total")
+PARAMETERS = ("limit", "offset", "cursor", "order", *FILTERS, "total")
 
 
 class Query(NamedTuple):
@@ -30,7 +30,7 @@ class Query(NamedTuple):
 
 
 class Messages:
-    """Answers one page of messages, oldest first, and how many messages match."""
+    """Answers one page of messages in their order, and how many messages match."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -61,7 +61,8 @@ def parse_query(query_string: bytes) -> Query:
         del given["cursor"]
     if "cursor" in given and "offset" in given:
         raise InvalidParameter("cursor and offset do not go together: keep one of them")
-    chosen = read_filter(given)
+    is_descending = read(given, "order", False, _descends, "asc or desc")
+    chosen = read_filter(given)._replace(is_descending=is_descending)
     limit_rule = f"a whole number from 1 to {LIMIT_MAX}"
     return Query(
         chosen=chosen,
@@ -70,6 +71,12 @@ def parse_query(query_string: bytes) -> Query:
         offset=read(given, "offset", 0, whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
         wants_total=read(given, "total", True, boolean, "true or false"),
     )
+
+
+def _descends(text: str) -> bool:
+    if text not in ("asc", "desc"):
+        raise ValueError
+    return text == "desc"
 
 
 def _next_cursor(rows: list[Row], query: Query) -> str | None:

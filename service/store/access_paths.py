@@ -20,12 +20,18 @@ SQLite: 0.14 µs and 2.4 to 3.5 µs.)"""
 def page_parameters(
     chosen: Filter, after: Position | None, offset: int, limit: int
 ) -> dict[str, Any]:
-    """The parameters of every page. It begins after `after`, or where the filter's range begins."""
-    since = Position(chosen.since, "")
-    start = since if after is None else max(since, after)
+    """The parameters of every page. In its order it begins after `after`, if that is given."""
+    start, end = Position(chosen.since, ""), Position(chosen.until, "")
+    if after is not None and chosen.is_descending:
+        end = min(end, after)
+    elif after is not None:
+        start = max(start, after)
     return {
         "after_ts": start.ts,
         "after_message_id": start.message_id,
+        "before_ts": end.ts,
+        "before_message_id": end.message_id,
+        "is_descending": chosen.is_descending,
         "limit": limit,
         "offset": offset,
     }
@@ -35,7 +41,8 @@ def page_of_one(rows: Sequence[Sequence[Any]], place: dict[str, Any]) -> tuple[l
     """The page and the count where at most one message has the id."""
     found = [Row(*row) for row in rows]
     after = Position(place["after_ts"], place["after_message_id"])
-    page = [row for row in found if Position(row.ts, row.message_id) > after]
+    before = Position(place["before_ts"], place["before_message_id"])
+    page = [row for row in found if after < Position(row.ts, row.message_id) < before]
     return page[place["offset"] :][: place["limit"]], len(found)
 
 

@@ -80,6 +80,8 @@ class Filter(NamedTuple):
     q_folded: str = ""
     """A part of the text, folded by `messages.text.fold`."""
     message_id: str | None = None
+    is_descending: bool = False
+    """Not a choice, but the order of the pages: latest first."""
 
 
 class Row(NamedTuple):

@@ -26,10 +26,13 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     insert_messages: str
     list_migrations: str
     page_by_from: str
+    page_by_from_desc: str
     page_by_id: str
     page_by_text: str
     page_by_to: str
+    page_by_to_desc: str
     page_by_ts: str
+    page_by_ts_desc: str
     read_connection: str
     read_totals: str
     record_migration: str
@@ -87,6 +90,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     lock_migrations: str
     lock_totals: str
     page_by_pair: str
+    page_by_pair_desc: str
     page_by_scan: str
     read_server: str
     read_size: str

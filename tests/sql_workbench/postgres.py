@@ -41,6 +41,9 @@ SAMPLES: dict[str, Any] = {
     "since": NOON,
     "after_ts": NOON,
     "after_message_id": "",
+    "before_ts": NOON + timedelta(minutes=5),
+    "before_message_id": "",
+    "is_descending": False,
     "until": NOON + timedelta(minutes=5),
     "q": "number 1234",
     "few_messages": 10_000,
@@ -62,6 +65,7 @@ FILTERS = {
 ALWAYS = {
     "since": datetime(1, 1, 1, tzinfo=UTC),
     "after_ts": datetime(1, 1, 1, tzinfo=UTC),
+    "before_ts": datetime(9999, 12, 31, tzinfo=UTC),
     "until": datetime(9999, 12, 31, tzinfo=UTC),
 }
 
@@ -207,6 +211,7 @@ async def ask(connection: Any, name: str, text: str) -> Query | Broken:
 
 def sample(query: str, parameter: str) -> Any:
     """The value of a parameter. A query gets no filter that it does not need."""
+    query = query.removesuffix("_desc")
     if parameter in FILTERS and not query.endswith(FILTERS[parameter]):
         return None
     if parameter == "q" and query.endswith("_by_pair"):

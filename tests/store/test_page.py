@@ -53,6 +53,10 @@ FILTERS = {
     "all of them": Filter(ANNA, BEN, since=NOON, until=NOON + 1_000_000, q_folded="two"),
 }
 
+FILTERS |= {
+    f"{name}, latest first": chosen._replace(is_descending=True) for name, chosen in FILTERS.items()
+}
+
 
 @pytest.fixture
 async def filled(store: Store) -> Store:
@@ -74,14 +78,14 @@ async def test_a_filter_chooses_and_counts_what_the_model_does(
 
 async def test_every_filter_chooses_what_the_model_does(filled: Store) -> None:
     """Every combination of parameters: the store chooses the access path."""
-    parameters = itertools.product(
+    parameters = (
         (None, ANNA),
         (None, CARA),
         (INSTANT_MIN, NOON),
         (INSTANT_MAX, NOON + 1),
         ("", "o", "tw", "one"),
     )
-    for chosen in itertools.starmap(Filter, parameters):
+    for chosen in itertools.starmap(Filter, itertools.product(*parameters, (None,), (False, True))):
         expected = MODEL.matching(chosen)
         assert await filled.page(chosen, None, 0, 100) == expected, chosen
         counted = await filled.page_and_count(chosen, None, 0, 100)

@@ -24,12 +24,18 @@ class Model(NamedTuple):
         return cls(sorted(first.values(), key=position))
 
     def matching(self, chosen: Filter) -> list[Row]:
-        return [row for row in self.rows if is_match(row, chosen)]
+        found = [row for row in self.rows if is_match(row, chosen)]
+        return found[::-1] if chosen.is_descending else found
 
     def page(
         self, chosen: Filter, after: Position | None = None, offset: int = 0, limit: int = 100
     ) -> list[Row]:
-        rest = [row for row in self.matching(chosen) if after is None or position(row) > after]
+        rest = [
+            row
+            for row in self.matching(chosen)
+            if after is None
+            or (position(row) < after if chosen.is_descending else position(row) > after)
+        ]
         return rest[offset : offset + limit]
 
     def totals(self) -> Totals:

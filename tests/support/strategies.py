@@ -54,6 +54,7 @@ class Question(NamedTuple):
     limit: int = 100
     wants_total: bool = True
     message_id: str | None = None
+    order: str | None = None
 
     def chosen(self) -> Filter:
         return Filter(
@@ -63,10 +64,12 @@ class Question(NamedTuple):
             INSTANT_MAX if self.until is None else microseconds(self.until),
             (self.q or "").casefold(),
             self.message_id,
+            self.order == "desc",
         )
 
     def url(self, **more: Any) -> str:
         given = {
+            "order": self.order,
             "message_id": self.message_id,
             "from": self.sender,
             "to": self.recipient,
@@ -158,6 +161,7 @@ def questions(draw: st.DrawFn, messages: Sequence[Sent]) -> Question:
         q=draw(st.none() | parts_of_texts(messages) | texts_with_cases.filter(bool)),
         limit=draw(st.integers(1, 5) | st.integers(1, 100)),
         wants_total=draw(st.booleans()),
+        order=draw(st.sampled_from([None, "asc", "desc", "desc"])),
         message_id=draw(
             st.none() | st.none() | st.sampled_from([each.message_id for each in messages] or ["a"])
         ),

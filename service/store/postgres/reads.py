@@ -48,6 +48,13 @@ class Reads:
             "by_pair": queries.page_by_pair,
             "by_scan": queries.page_by_scan,
         }
+        if chosen.is_descending:
+            self._pages |= {
+                "by_ts": queries.page_by_ts_desc,
+                "by_from": queries.page_by_from_desc,
+                "by_to": queries.page_by_to_desc,
+                "by_pair": queries.page_by_pair_desc,
+            }
         self._counts: dict[AccessPath, str] = {
             "by_ts": queries.count_by_ts,
             "by_from": queries.count_by_from,
@@ -107,7 +114,7 @@ class Reads:
         return [Row(*row) for row in await self._fetch(sql, place)]
 
     async def _count(self) -> int:
-        chosen = self._chosen
+        chosen = self._chosen._replace(is_descending=False)
         if chosen == Filter():
             return await self._one(self._queries.total_of_all)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):
@@ -133,7 +140,7 @@ class Reads:
         More than a few have the text. Each side is counted only as far as it takes to tell, which
         is a small part of the count that follows.
         """
-        if self._chosen == Filter(q_folded=self._chosen.q_folded):
+        if self._chosen._replace(is_descending=False) == Filter(q_folded=self._chosen.q_folded):
             return True
         if await self._few() < FEW_MESSAGES:
             return False

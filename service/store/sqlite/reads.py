@@ -47,6 +47,12 @@ class Reads:
             "by_from": queries.page_by_from,
             "by_to": queries.page_by_to,
         }
+        if chosen.is_descending:
+            self._pages |= {
+                "by_ts": queries.page_by_ts_desc,
+                "by_from": queries.page_by_from_desc,
+                "by_to": queries.page_by_to_desc,
+            }
         self._counts: dict[AccessPath, str] = {
             "by_ts": queries.count_by_ts,
             "by_from": queries.count_by_from,
@@ -125,7 +131,7 @@ class Reads:
         return [Row(*row) for row in rows]
 
     def _count(self) -> int:
-        chosen = self._chosen
+        chosen = self._chosen._replace(is_descending=False)
         if chosen == Filter():
             return self._one(self._queries.total_of_all)
         if chosen == Filter(from_msisdn=chosen.from_msisdn):

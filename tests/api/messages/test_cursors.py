@@ -21,6 +21,14 @@ async def test_a_walk_by_cursor_sees_everything_once(five: Service, limit: int) 
     assert "".join(await walk(five, limit=limit)) == "12345"
 
 
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_a_walk_with_the_latest_first(five: Service, limit: int) -> None:
+    assert "".join(await walk(five, limit=limit, order="desc")) == "54321"
+    assert ids(await page(five, order="desc", offset=1, limit=2)) == "43"
+    assert "".join(await walk(five, order="desc", to=BERT, limit=limit)) == "531"
+    assert "".join(await walk(five, order="asc", limit=limit)) == "12345"
+
+
 async def test_a_walk_sees_what_was_there_once_whatever_arrives(five: Service) -> None:
     seen: list[str] = []
     cursor: Json = {}
@@ -67,6 +75,7 @@ async def test_a_cursor_needs_no_escaping(five: Service) -> None:
         {"q": "h"},
         {"since": "2025-01-15T10:00:00Z"},
         {"until": "2026-01-15T10:00:00Z"},
+        {"to": BERT, "order": "desc"},
     ],
     ids=" ".join,
 )

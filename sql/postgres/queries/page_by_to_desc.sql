@@ -1,0 +1,14 @@
+-- Reads a page of one recipient's messages, latest first.
+-- Parameters: :to_msisdn, :before_ts, :before_message_id (the page ends before this place), ts >=
+--             :since, :q (part of the folded text, or ''), :limit, :offset
+-- Rows: message_id, from_msisdn, to_msisdn, ts, text; ordered by (ts, message_id), descending
+-- Index: messages_by_to
+-- Differs: SQLite has no page_by_pair, and takes the other number here
+SELECT message_id, from_msisdn, to_msisdn, ts, text
+FROM messages
+WHERE to_msisdn = :to_msisdn
+    AND (ts, message_id) < (CAST(:before_ts AS TIMESTAMPTZ), CAST(:before_message_id AS TEXT))
+    AND ts >= :since
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)
+ORDER BY ts DESC, message_id DESC
+LIMIT CAST(:limit AS BIGINT) OFFSET CAST(:offset AS BIGINT);
