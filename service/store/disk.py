@@ -9,7 +9,6 @@ from pathlib import Path
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 """What fsync of a folder says where the file system has no such thing, or is read-only."""
 
-
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 """The modes of what the service makes: only its user may read the messages."""
 
@@ -67,7 +66,7 @@ def _describe(path: Path, kind: str) -> str:
     found = path.stat()
     user = f"{os.geteuid()}:{os.getegid()}"
     return (
-        f"the {kind} {path} belongs to {found.st_uid}:{found.st_gid} with mode"
+        f"the {kind} {path} belongs to {found.st_uid}:{found.st_gid}, has the mode"
         f" {found.st_mode & 0o7777:04o}, and the service runs as {user}, which may not use it:"
         f" chown {user} {path}"
     )

@@ -73,8 +73,8 @@ def test_a_folder_of_somebody_else_is_named(tmp_path: Path, folder: Path, mode: 
     folder.chmod(mode)
     assert refuse(tmp_path, folder) == (
         f"DATABASE_URL: can't use {folder}/app.db: the folder {folder} belongs to"
-        f" {NOBODY}:{NOBODY} with mode {mode:04o}, and the service runs as 0:0, which may not use"
-        f" it: chown 0:0 {folder}\n"
+        f" {NOBODY}:{NOBODY}, has the mode {mode:04o}, and the service runs as 0:0, which may not"
+        f" use it: chown 0:0 {folder}\n"
     )
 
 

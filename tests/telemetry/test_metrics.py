@@ -234,7 +234,7 @@ async def test_unknown_paths_share_one_series(service: Service) -> None:
     before = requests_shown(await service.metrics())
     for number in range(1_000):
         await service.get(f"/{number}")
-    odd = ("/webhook//", "/Webhook", "//webhook", "/messages/1", "/unmatched", "/\u00e9", "/%00")
+    odd = ("/webhook//", "/Webhook", "//webhook", "/stats/1", "/unmatched", "/\u00e9", "/%00")
     for path in odd:
         assert (await service.get(path)).status_code == 404
     metrics = await service.metrics()

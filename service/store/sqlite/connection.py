@@ -141,11 +141,17 @@ class Connection(aiosqlite.Connection):
         self._conn.interrupt()
 
 
+def result_code(error: Any) -> int:
+    """The primary result code of a driver's error; 0 if the driver gives none.
+
+    Some drivers give an extended code, whose lowest byte is the primary one.
+    """
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
 def store_error(error: Any) -> StoreError:
-    """The StoreError of a driver's error. Only the lowest byte of the code is used: pysqlite3 gives
-    no other."""
-    kind = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    return ERRORS.get(kind, StoreError)(str(error))
+    """The StoreError of a driver's error."""
+    return ERRORS.get(result_code(error), StoreError)(str(error))
 
 
 def describe_driver() -> str:
@@ -214,6 +220,6 @@ def _set(connection: sqlite3.Connection, settings_sql: str) -> None:
             execute_all(connection, settings_sql)
             return
         except driver.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if result_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         time.sleep(RETRY_SECONDS)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from service.store.disk import make_file
 from service.store.interface import StoreDamaged, Warn, ignore_warning
 from service.store.queries import SqliteQueries
-from service.store.sqlite.connection import Options, driver, execute_all
+from service.store.sqlite.connection import Options, driver, execute_all, result_code
 from service.store.sqlite.pool import Pool
 
 SUFFIX = "-index"
@@ -265,7 +265,7 @@ class Indexer:
         try:
             is_ours = self.count_unindexed(connection) is not None
         except driver.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            if result_code(error) != sqlite3.SQLITE_ERROR:
                 raise
             is_ours = False
         return None if is_ours else "it is not of this database, or of another version"
