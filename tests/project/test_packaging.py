@@ -74,35 +74,6 @@ def test_the_installed_command_serves_from_its_own_files(site: Path, tmp_path: P
     assert (tmp_path / "data" / "app.db").is_file()
 
 
-@pytest.mark.parametrize(
-    ("system", "machine", "package"),
-    [
-        ("linux", "x86_64", "pysqlite3"),
-        ("linux", "aarch64", "arize-phoenix-sqlean"),
-        ("darwin", "arm64", "pysqlite3"),
-        ("darwin", "x86_64", "arize-phoenix-sqlean"),
-        ("win32", "AMD64", "pysqlite3"),
-        ("linux", "riscv64", None),
-    ],
-)
-def test_one_package_brings_a_current_sqlite_to_a_platform(
-    system: str, machine: str, package: str | None
-) -> None:
-    environment = {
-        "platform_python_implementation": "CPython",
-        "python_version": "3.13",
-        "sys_platform": system,
-        "platform_machine": machine,
-        "extra": "",
-    }
-    found = {
-        requirement.name
-        for requirement in map(Requirement, requires("webhook-service") or ())
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    }
-    assert found & {"pysqlite3", "arize-phoenix-sqlean"} == ({package} if package else set())
-
-
 def test_the_lock_files_hold_every_dependency_at_a_version_that_is_allowed() -> None:
     for requirement in map(Requirement, requires("webhook-service") or ()):
         for file in ("send",) if "send" in str(requirement.marker) else ("service", "send"):

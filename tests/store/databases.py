@@ -1,6 +1,7 @@
 """The databases of the store's tests: an empty one of each kind, and ways to spoil it."""
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -254,6 +255,5 @@ one_of_each_kind = pytest.mark.parametrize("database", ["sqlite", "postgres"], i
 """For tests that do not depend on how much is indexed."""
 
 needs_the_wheel = pytest.mark.skipif(
-    driver.__name__ != "pysqlite3.dbapi2",
-    reason="the kept plans are those of the SQLite that pysqlite3 brings",
+    driver is sqlite3, reason="the kept plans are those of the SQLite that pysqlite3 brings"
 )

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -213,26 +212,6 @@ def test_a_version_that_can_corrupt_a_database_is_warned_of(
     warning = connection.warn_of_driver()
     assert (warning is None) == is_sound
     assert is_sound or text in str(warning)
-
-
-@pytest.mark.parametrize(
-    ("installed", "chosen"),
-    [
-        ({"pysqlite3.dbapi2", "sqlean.dbapi2"}, "pysqlite3.dbapi2"),
-        ({"sqlean.dbapi2"}, "sqlean.dbapi2"),
-        (set[str](), "sqlite3"),
-    ],
-    ids=str,
-)
-def test_a_driver_that_brings_a_current_sqlite_goes_before_python_s(
-    monkeypatch: pytest.MonkeyPatch, installed: set[str], chosen: str
-) -> None:
-    for name in ("pysqlite3.dbapi2", "sqlean.dbapi2"):
-        package = SimpleNamespace(dbapi2=SimpleNamespace(__name__=name))
-        monkeypatch.setitem(
-            sys.modules, name.partition(".")[0], package if name in installed else None
-        )
-    assert connection.choose_driver().__name__ == chosen
 
 
 def _names(folder: Path) -> list[str]:

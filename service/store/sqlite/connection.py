@@ -16,21 +16,12 @@ import aiosqlite
 from service.store.interface import DatabaseLocked, DiskFailed, StoreDamaged, StoreError
 from service.store.queries import SqliteQueries
 
+try:
+    from pysqlite3 import dbapi2  # a current SQLite, where it has a wheel
+except ImportError:
+    dbapi2 = sqlite3  # Python's own: whatever SQLite the system has
 
-def choose_driver() -> Any:
-    """The DB-API module: a wheel that brings a current SQLite, or else Python's own."""
-    with suppress(ImportError):
-        from pysqlite3 import dbapi2 as pysqlite3  # noqa: PLC0415 - has wheels for some platforms
-
-        return pysqlite3
-    with suppress(ImportError):
-        from sqlean import dbapi2 as sqlean  # noqa: PLC0415 - has wheels for some others
-
-        return sqlean
-    return sqlite3
-
-
-driver = choose_driver()
+driver: Any = dbapi2
 
 T = TypeVar("T")
 
