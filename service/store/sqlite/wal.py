@@ -23,8 +23,8 @@ PAGE_NUMBER = slice(0, 4)
 """Of the WAL and of a frame (sqlite.org/fileformat.html#the_write_ahead_log)."""
 
 SMALL_BYTES = 16 * 2**20
-"""A database so small is checked whole at each start that finds a WAL: 0.2 s. Ten million messages
-would take a minute."""
+"""A database so small is checked whole at each start that finds a WAL: 0.2 s. A million messages
+took 11 s."""
 
 SECONDS_APART = 1.0
 """A database that was last written so long before its WAL was not replaced after it."""
