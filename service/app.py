@@ -59,7 +59,7 @@ class MessageRoute(ExactRoute):
     """Fits any path below `/messages`. It comes after the routes whose path is constant."""
 
     def fits(self, scope: Scope) -> bool:
-        before, message_id = split_path(scope["raw_path"])
+        before, message_id = split_path(scope.get("raw_path", b""))
         return before == b"/messages" and message_id != b""
 
 
@@ -98,7 +98,7 @@ class Application:
             await self._live(receive, send)
             return
         # A webhook's path may end in one slash. `%2F` is no slash here.
-        if scope["path"] == "/webhook/" and scope["raw_path"] == b"/webhook/":
+        if scope["path"] == "/webhook/" and scope.get("raw_path") == b"/webhook/":
             scope["path"] = "/webhook"
         await self._serve(scope, receive, send)
 

@@ -17,7 +17,7 @@ class OneMessage:
         self._store = store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = Filter(message_id=_read_id(scope["raw_path"]))
+        chosen = Filter(message_id=_read_id(scope.get("raw_path", b"")))
         rows = await self._store.page(chosen, None, 0, 1)
         if not rows:
             raise NoSuchMessage

@@ -177,7 +177,8 @@ def write(query: Query) -> bytes:
     """A query string that means `query`."""
     assert 1 <= query.limit <= 100
     assert query.offset >= 0
-    given = {"limit": query.limit, "total": str(query.wants_total).lower()}
+    order = "desc" if query.chosen.is_descending else "asc"
+    given = {"limit": query.limit, "order": order, "total": str(query.wants_total).lower()}
     if query.after is None:
         return urlencode(given | {"offset": query.offset} | shown(query.chosen)).encode()
     assert query.offset == 0
@@ -192,6 +193,7 @@ def write_export(chosen: Filter, form: Any) -> bytes:
 def shown(chosen: Filter) -> dict[str, str]:
     """The parameters of a filter."""
     values = (
+        chosen.message_id,
         chosen.from_msisdn,
         chosen.to_msisdn,
         None if chosen.since == INSTANT_MIN else format_instant(chosen.since),

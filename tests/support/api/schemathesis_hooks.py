@@ -51,4 +51,5 @@ def _is_right(case: schemathesis.Case[Any], location: ParameterLocation) -> bool
 def _cursor_of(query: dict[str, Any]) -> str:
     """A cursor that an earlier page of the same walk could have given out."""
     chosen = read_filter({name: query[name] for name in FILTERS if name in query})
-    return encode_cursor(Position(0, "m-1"), chosen)
+    walked = chosen._replace(is_descending=query.get("order") == "desc")
+    return encode_cursor(Position(0, "m-1"), walked)
