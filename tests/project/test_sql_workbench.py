@@ -55,7 +55,7 @@ FAULTS = {
     ),
     "a parameter that is not used": (
         "page_by_ts",
-        (":limit, :offset\n", ":limit, :offset, :x\n"),
+        ("-- Parameters: ", "-- Parameters: :x, "),
         "the parameter :x is in the header and not in the query",
     ),
     "a column that is not documented": (
