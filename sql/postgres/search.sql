@@ -22,8 +22,7 @@ COMMENT ON INDEX texts_by_trigram IS
 -- They lock this row for that, so they wait.
 SELECT id FROM totals WHERE id = 1 FOR UPDATE;
 
--- All messages become pending, but those that are pending already: a search must not find one
--- twice.
+-- All messages become pending, but those that are pending already: no text is indexed twice.
 INSERT INTO pending_texts (batch_id, message_count, message_ids)
 SELECT gen_random_uuid(), count(*), array_agg(message_id)
 FROM (

@@ -10,10 +10,16 @@ WITH batches AS (
     )
     RETURNING message_count, message_ids
 ),
+batch_messages AS (
+    -- A message that was erased and sent again may be pending twice. ON CONFLICT DO UPDATE fails
+    -- when one statement has a row twice.
+    SELECT DISTINCT one.message_id
+    FROM batches, unnest(message_ids) AS one (message_id)
+),
 indexed AS (
     INSERT INTO texts (message_id, text_folded)
     SELECT message_id, coalesce(text_folded, text)
-    FROM batches, unnest(message_ids) AS one (message_id) JOIN messages USING (message_id)
+    FROM batch_messages JOIN messages USING (message_id)
     WHERE text IS NOT NULL
     ON CONFLICT (message_id) DO UPDATE SET text_folded = excluded.text_folded
 )

@@ -9,7 +9,9 @@ WITH candidates AS MATERIALIZED (
     FROM texts
     WHERE text_folded
         LIKE '%' || replace(replace(replace(:q, '\', '\\'), '%', '\%'), '_', '\_') || '%'
-    UNION ALL
+    -- Without ALL: an erased message that was sent again may be in texts and pending, or pending
+    -- twice.
+    UNION
     SELECT pending.message_id
     FROM pending_texts, unnest(message_ids) AS pending (message_id)
 )

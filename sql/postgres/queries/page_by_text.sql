@@ -22,8 +22,10 @@ size AS MATERIALIZED (
 found AS MATERIALIZED (
     SELECT message_id, from_msisdn, to_msisdn, ts, text
     FROM (
+        -- Without ALL: an erased message that was sent again may be in texts and pending, or
+        -- pending twice.
         SELECT message_id FROM candidates
-        UNION ALL
+        UNION
         SELECT pending.message_id
         FROM pending_texts, unnest(message_ids) AS pending (message_id)
     ) AS candidate JOIN messages USING (message_id)
