@@ -81,6 +81,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
 
     apply_pending_counts: str
     apply_pending_texts: str
+    clear_counts: str
     count_by_pair: str
     count_unindexed: str
     discard_pending_texts: str

@@ -212,6 +212,7 @@ class PostgresStore:
     async def _recount(self, connection: Connection) -> None:
         async with connection.transaction():
             await connection.fetch(self._queries.wait_for_totals)
+            await connection.fetch(self._queries.clear_counts)
             await connection.fetch(self._queries.recount)
 
     def _pool_for(self, chosen: Filter) -> Pool:

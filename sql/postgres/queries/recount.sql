@@ -1,5 +1,7 @@
--- Counts all messages again, the pending batches included. One statement, so all of it sees the
--- same messages. The transaction must hold the lock of wait_for_totals.
+-- Counts all messages again, the pending batches included. It is one statement, so all its parts
+-- see the same messages and batches. The transaction must hold the lock of wait_for_totals, and
+-- must have run clear_counts: CockroachDB lets a statement change a table only once. ON CONFLICT is
+-- for `just sql`, which runs each query alone.
 -- Rows: one: message_count
 -- Index: the primary keys of senders, recipients and totals; messages_by_ts
 -- Scan: all messages
@@ -9,15 +11,6 @@ WITH pending AS (
 sent AS MATERIALIZED (
     SELECT from_msisdn, count(*) AS message_count FROM messages GROUP BY from_msisdn
 ),
-received AS MATERIALIZED (
-    SELECT to_msisdn, count(*) AS message_count FROM messages GROUP BY to_msisdn
-),
-gone_senders AS (
-    DELETE FROM senders WHERE from_msisdn NOT IN (SELECT from_msisdn FROM sent)
-),
-gone_recipients AS (
-    DELETE FROM recipients WHERE to_msisdn NOT IN (SELECT to_msisdn FROM received)
-),
 counted_senders AS (
     INSERT INTO senders (from_msisdn, message_count)
     SELECT from_msisdn, message_count FROM sent
@@ -25,7 +18,7 @@ counted_senders AS (
 ),
 counted_recipients AS (
     INSERT INTO recipients (to_msisdn, message_count)
-    SELECT to_msisdn, message_count FROM received
+    SELECT to_msisdn, count(*) FROM messages GROUP BY to_msisdn
     ON CONFLICT (to_msisdn) DO UPDATE SET message_count = excluded.message_count
 )
 UPDATE totals
