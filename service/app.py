@@ -1,10 +1,12 @@
 """Builds the application from all the other parts."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
-from starlette.routing import Match, Route, Router
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.authorization import RequireToken
@@ -25,11 +27,12 @@ from service.store.failure import end_process
 from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics, ReadAtScrape
 
+ONE_MESSAGE = "/messages/{message_id}"
 PATHS = (
     "/webhook",
     "/messages",
     "/messages/export",
-    "/messages/{message_id}",
+    ONE_MESSAGE,
     "/stats",
     "/health/live",
     "/health/ready",
@@ -40,27 +43,27 @@ PATHS = (
 PROBES = ("/health/live", "/health/ready", "/metrics")
 
 
-class ExactRoute(Route):
-    """A route with a constant path. Starlette's own match also allows a newline after it."""
+class Dispatcher:
+    """Hands a request to its route, which one look-up finds.
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if not self.fits(scope):
-            return Match.NONE, {}
-        is_allowed = self.methods is None or scope["method"] in self.methods
-        found = {"endpoint": self.endpoint, ROUTE_PATH: self.path}
-        return Match.FULL if is_allowed else Match.PARTIAL, found
+    Starlette's Router asks one route after another. That took 2 µs of each webhook.
+    """
 
-    def fits(self, scope: Scope) -> bool:
-        """Whether the path of the request is this route's."""
-        return bool(scope["path"] == self.path)
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._by_path = {route.path: route for route in routes}
+        self._one_message = self._by_path.pop(ONE_MESSAGE)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises HTTPException: 404 where no route has the path, 405 where it lacks the method."""
+        route = self._by_path.get(scope["path"]) or self._find_below_messages(scope)
+        scope[ROUTE_PATH] = route.path
+        await route.handle(scope, receive, send)
 
-class MessageRoute(ExactRoute):
-    """Fits any path below `/messages`. It comes after the routes whose path is constant."""
-
-    def fits(self, scope: Scope) -> bool:
+    def _find_below_messages(self, scope: Scope) -> Route:
         before, message_id = split_path(scope.get("raw_path", b""))
-        return before == b"/messages" and message_id != b""
+        if before != b"/messages" or not message_id:
+            raise HTTPException(404)
+        return self._one_message
 
 
 class Application:
@@ -83,7 +86,7 @@ class Application:
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         self._ready = Ready(store, has_secret=bool(settings.secrets))
         self._serve = RequestObserver(
-            Router(self._routes(), redirect_slashes=False),
+            Dispatcher(self._routes()),
             log,
             self.metrics,
             CallerReader(settings.trusted_proxies),
@@ -111,22 +114,20 @@ class Application:
         if self._opening is not None:
             self._opening.cancel()
 
-    def _routes(self) -> list[ExactRoute]:
+    def _routes(self) -> list[Route]:
         settings, store = self._settings, self._store
         webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self.metrics)
         return [
-            ExactRoute("/webhook", webhook, methods=["POST"]),
-            ExactRoute("/messages", self._protect(Messages(store)), methods=["GET"]),
-            ExactRoute("/messages/export", self._protect(Export(store)), methods=["GET"]),
-            MessageRoute(
-                "/messages/{message_id}", self._protect(OneMessage(store)), methods=["GET"]
-            ),
-            ExactRoute("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
-            ExactRoute("/health/live", Live(), methods=["GET"]),
-            ExactRoute("/health/ready", self._ready, methods=["GET"]),
-            ExactRoute("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
-            ExactRoute("/openapi.json", Description(), methods=["GET"]),
-            ExactRoute("/docs", Docs(), methods=["GET"]),
+            Route("/webhook", webhook, methods=["POST"]),
+            Route("/messages", self._protect(Messages(store)), methods=["GET"]),
+            Route("/messages/export", self._protect(Export(store)), methods=["GET"]),
+            Route(ONE_MESSAGE, self._protect(OneMessage(store)), methods=["GET"]),
+            Route("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
+            Route("/health/live", Live(), methods=["GET"]),
+            Route("/health/ready", self._ready, methods=["GET"]),
+            Route("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
+            Route("/openapi.json", Description(), methods=["GET"]),
+            Route("/docs", Docs(), methods=["GET"]),
         ]
 
     def _protect(self, app: ASGIApp) -> ASGIApp:

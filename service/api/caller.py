@@ -47,21 +47,21 @@ class CallerReader:
         """The request id of the caller if it is sane, else a fresh one; address and trace id."""
         request_id: bytes | None = None
         trace_id: str | msgspec.UnsetType = msgspec.UNSET
-        forwarded: list[bytes] = []
+        forwarded = b""
         for name, value in scope["headers"]:
             if name not in FIELDS:
                 continue
             if name == REQUEST_ID:
                 request_id = value if request_id is None else request_id
             elif name == FORWARDED_FOR:
-                forwarded.append(value)
+                forwarded = forwarded + b"," + value if forwarded else value
             elif (found := _traceparent(value)) and not (found[1] == b"00" and found[3]):
                 trace_id = found[2].decode()
         if request_id is None or not _sane_request_id(request_id):
             request_id = fresh_request_id()
         peer: str = (scope.get("client") or ("",))[0]
         if forwarded and self._trusted_proxies:
-            peer = self._find_client(peer, b",".join(forwarded))
+            peer = self._find_client(peer, forwarded)
         elif peer.startswith("::ffff:"):
             peer = _plain(peer) or peer
         return Caller(request_id, peer, trace_id)
