@@ -1,5 +1,6 @@
 """A start that finds a WAL beside a database that was replaced, and one that finds its own."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -49,6 +50,12 @@ def kill_with_backup(folder: Path, seed: int = 0) -> tuple[Path, Path, int]:
         process.wait()
         assert wal_of(process.database).stat().st_size > 0
         return process.database, backup, MESSAGES
+
+
+def write_wal_after(database: Path, seconds: float) -> None:
+    """Let the WAL look as if it was written so long after the database."""
+    instant = database.stat().st_ctime + seconds
+    os.utime(wal_of(database), (instant, instant))
 
 
 def refuse(folder: Path) -> str:
@@ -112,8 +119,10 @@ def test_a_large_database_is_checked_whole_only_in_doubt(
 ) -> None:
     monkeypatch.setattr(wal_module, "SMALL_BYTES", 0)
     database, backup, _ = kill_with_backup(tmp_path)
+    write_wal_after(database, 2)  # else few equal pages and a fast machine leave a doubt
     assert not wal_module._is_in_doubt(database, wal_of(database))
     by_cp(backup, database)
+    write_wal_after(database, -2)
     assert wal_module._is_in_doubt(database, wal_of(database))
 
 
