@@ -17,7 +17,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -135,6 +135,7 @@ class Checkpoints:
             done_before = done
         self._watch(frames, done)
         if done == frames:  # else a read keeps the rest, from the writer as well
+            await self._checkpoint(self._pool, self._files.sync)
             frames, _ = await self._checkpoint(self._writer)
         return frames
 
@@ -158,11 +159,18 @@ class Checkpoints:
         if self._blocked_at is not None:
             self._has_grown.set()  # look again, also without a webhook
 
-    async def _checkpoint(self, pool: Pool) -> tuple[int, int]:
-        """Gives how many frames the WAL has, and how many of them the database file has."""
+    async def _checkpoint(
+        self, pool: Pool, begin: Callable[[], None] = lambda: None
+    ) -> tuple[int, int]:
+        """Gives how many frames the WAL has, and how many of them the database file has.
+
+        SQLite syncs the database file only in a checkpoint that leaves no frame. The writer makes
+        that one, and every webhook waits for the sync: `begin` syncs the file beside it first.
+        """
 
         def checkpoint(connection: sqlite3.Connection) -> tuple[int, int]:
             self._files.check_content()
+            begin()
             _, frames, done = connection.execute(self._queries.checkpoint).fetchone()
             return int(frames), int(done)
 

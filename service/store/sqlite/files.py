@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from service.store.interface import StoreDamaged, StoreError
+from service.store.interface import DiskFailed, StoreDamaged, StoreError
 
 WAL_SUFFIX = "-wal"
 
@@ -76,6 +76,14 @@ class OpenFiles:
             self._when_damaged(error)
             raise error
         self._version = version
+
+    def sync(self) -> None:
+        """Sync what checkpoints wrote to the database. Raises DiskFailed."""
+        try:
+            if self._descriptor is not None:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            raise DiskFailed(f"the file can't be synced: {error.strerror}") from error
 
     def close(self) -> None:
         """Safe to call twice."""
