@@ -1,26 +1,25 @@
 """The environment, read once into one frozen struct.
 
-`VARIABLES` lists every variable. A test holds the README's table equal to it.
+`VARIABLES` lists every variable, but for those of sources. A test holds the README's table equal to
+it.
 """
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
 from service.errors import SettingsError
+from service.source_settings import SourceSettings, read_sources
+from service.variables import Secret, Variable, read_variable, secret, whole_number
 
-T = TypeVar("T")
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-FILE_SUFFIX = "_FILE"
-AROUND_VALUES = " \t\r\n\v\f\N{BYTE ORDER MARK}"
-"""Removed from both ends of every value: editors, `echo` and file formats add them."""
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 PORT_MAX = 65_535
 POSTGRES_HOST = r"(\[[^][]+\]|[^][:,]*)(:(?!0)[0-9]{1,5})?"
@@ -29,15 +28,6 @@ ONE_PROCESS = (
     "WORKERS must be 1 or unset, because one process is one service:"
     " for more, run more instances on one PostgreSQL database, behind a load balancer"
 )
-
-
-class Secret(bytes):
-    """Bytes whose `repr` and `str` hide them."""
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    __str__ = __repr__
 
 
 class SqliteFile(msgspec.Struct, frozen=True):
@@ -70,20 +60,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_timeout_seconds: int = 5
     allows_async_commit: bool = False
     read_token: Secret | None = None
+    sources: tuple[SourceSettings, ...] = ()
+    schemes_folder: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read every variable of `VARIABLES`. An empty one counts as unset, a blank one is wrong.
+        """Read every variable. An empty one counts as unset, a blank one is wrong.
 
         Raises SettingsError, which names the variable and what it takes, and never shows a secret.
         """
         if environment.get("WORKERS") not in (None, "", "1"):
             raise SettingsError(ONE_PROCESS)
         given = {
-            variable.field: _read(environment, name, variable)
+            variable.field: read_variable(environment, name, variable)
             for name, variable in VARIABLES.items()
         }
-        return cls(**{field: value for field, value in given.items() if value is not None})
+        values = {field: value for field, value in given.items() if value is not None}
+        return cls(sources=read_sources(environment), **values)
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -103,33 +96,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return True
-
-
-class Variable(NamedTuple):
-    """A variable: its field in Settings, its parser, and what it takes, for the error."""
-
-    field: str
-    parse: Callable[[str], Any]
-    takes: str
-    has_file: bool = False
-
-
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """A parser of decimal digits for a number from `least` to `most`.
-
-    The parser raises ValueError for any other text.
-    """
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
-            raise ValueError
-        return int(text)
-
-    return parse
-
-
-def _secret(text: str) -> Secret:
-    return Secret(text.encode("utf-8", "surrogateescape"))
 
 
 def _token(text: str) -> Secret:
@@ -199,10 +165,11 @@ def _sqlite_path(url: str) -> Path:
 
 
 VARIABLES = {
-    "WEBHOOK_SECRET": Variable("webhook_secret", _secret, "a secret", has_file=True),
+    "WEBHOOK_SECRET": Variable("webhook_secret", secret, "a secret", has_file=True),
     "WEBHOOK_SECRET_PREVIOUS": Variable(
-        "webhook_secret_previous", _secret, "a secret", has_file=True
+        "webhook_secret_previous", secret, "a secret", has_file=True
     ),
+    "SCHEMES_FOLDER": Variable("schemes_folder", Path, "a folder that holds TOML files"),
     "DATABASE_URL": Variable(
         "database",
         _database,
@@ -247,34 +214,3 @@ VARIABLES = {
         has_file=True,
     ),
 }
-
-
-def _read(environment: Mapping[str, str], name: str, variable: Variable) -> Any:
-    text = environment.get(name, "")
-    if variable.has_file and environment.get(name + FILE_SUFFIX):
-        if text:
-            raise SettingsError(f"{name} and {name}{FILE_SUFFIX} are both set: keep one of them")
-        name, text = name + FILE_SUFFIX, _read_file(name + FILE_SUFFIX, environment)
-    if not text:
-        return None
-    value = text.strip(AROUND_VALUES)
-    try:
-        if not value:
-            raise ValueError
-        return variable.parse(value)
-    except ValueError:
-        blank = "" if value else ", and not only white space"
-        raise SettingsError(f"{name} must be {variable.takes}{blank}") from None
-
-
-def _read_file(name: str, environment: Mapping[str, str]) -> str:
-    """The content of a NAME_FILE's file."""
-    path = Path(environment[name].strip(AROUND_VALUES))
-    try:
-        text = path.read_text("utf-8", "surrogateescape")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise SettingsError(f"{name} must be a readable file: {path}: {reason}") from None
-    if not text.strip(AROUND_VALUES):
-        raise SettingsError(f"{name} must be a file that holds the value: {path} is empty")
-    return text

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from service.errors import SettingsError
-from service.settings import VARIABLES, PostgresServer, Secret, Settings, SqliteFile
+from service.settings import VARIABLES, PostgresServer, Settings, SqliteFile
+from service.variables import Secret
 from tests.support.service import (
     encode,
     message,

@@ -8,8 +8,8 @@ from service.api.answers import Page, encode, send_json, show
 from service.api.cursors import CURSOR_RULE, decode_cursor, encode_cursor
 from service.api.parameters import FILTERS, boolean, read, read_filter, split_query
 from service.errors import InvalidParameter
-from service.settings import whole_number
 from service.store.interface import Filter, Position, Row, Store
+from service.variables import whole_number
 
 LIMIT_MAX = 100
 LIMIT_DEFAULT = 50

@@ -14,6 +14,7 @@ from service.api import export, messages
 from service.app import Application
 from service.messages.message import WebhookBody
 from service.settings import VARIABLES, Settings, SqliteFile
+from service.source_settings import SOURCE_VARIABLES
 from service.telemetry.logs import Log
 from tests.support.markdown import CODE, code_blocks, named, read, section, tables
 from tests.support.processes import ServiceProcess
@@ -49,9 +50,13 @@ def test_the_example_answers_as_it_is_shown(tmp_path: Path) -> None:
 
 # Variables
 
+ALL_VARIABLES = VARIABLES | {
+    f"SOURCE_<NAME>_{ending}": variable for ending, variable in SOURCE_VARIABLES.items()
+}
+
 
 def test_the_variables_are_those_that_are_read() -> None:
-    assert sorted(named(tables(read("README.md"), "variable"))) == sorted(VARIABLES)
+    assert sorted(named(tables(read("README.md"), "variable"))) == sorted(ALL_VARIABLES)
 
 
 def written(value: object) -> str | None:
@@ -74,7 +79,9 @@ def test_the_defaults_are_those_that_are_used() -> None:
         if name != "DATABASE_URL"
     }
     assert settings.database == SqliteFile(Path("data/app.db"))
-    assert shown == {name: written(value) for name, value in used.items()} | {
+    of_sources = {name: None for name in ALL_VARIABLES if name not in VARIABLES}
+    assert shown == {name: written(value) for name, value in used.items()} | of_sources | {
+        "SOURCE_<NAME>_SCHEME": "<name>",
         "DATABASE_URL": "sqlite:///data/app.db",
         "ALLOW_ASYNC_COMMIT": None,
     }
@@ -82,8 +89,8 @@ def test_the_defaults_are_those_that_are_used() -> None:
 
 def test_the_variables_that_can_be_a_file_are_named() -> None:
     sentence = next(line for line in read("README.md").split("\n\n") if "`NAME_FILE`" in line)
-    with_file = {name for name, variable in VARIABLES.items() if variable.has_file}
-    assert set(CODE.findall(sentence)) & VARIABLES.keys() == with_file
+    with_file = {name for name, variable in ALL_VARIABLES.items() if variable.has_file}
+    assert set(CODE.findall(sentence)) & ALL_VARIABLES.keys() == with_file
 
 
 # The API

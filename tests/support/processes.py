@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from service.settings import VARIABLES
+from service.source_settings import PREFIX
 from tests.support.service import (
     ROOT,
     SECRET,
@@ -33,7 +34,12 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def clean_environment(**variables: str) -> dict[str, str]:
     """This process's environment, with no variable of the service but these."""
     names = {name + suffix for name in VARIABLES for suffix in ("", "_FILE")}
-    return {name: value for name, value in os.environ.items() if name not in names} | variables
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in names and not name.startswith(PREFIX)
+    }
+    return others | variables
 
 
 class ServiceProcess:
