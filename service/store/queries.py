@@ -65,7 +65,6 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     index_texts: str
     index_totals: str
     insert_indexed: str
-    list_index_tables: str
     measure_batch: str
     page_of_found: str
     quick_check: str

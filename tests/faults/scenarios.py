@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.messages.message import decode_message
 from service.store.sqlite.connection import driver
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from service.store.sqlite.store import SqliteStore
 from tests.faults.crashes import choose, leave
 from tests.faults.journal import FDS, Write

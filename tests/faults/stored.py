@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from service.store.sqlite.connection import driver
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from service.store.sqlite.reads import match_parts
 from tests.faults.traffic import COMMON, unique_word
 

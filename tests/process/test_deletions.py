@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,42 @@ def test_an_index_that_is_lost_is_built_again(
         size = index.stat().st_size
         index.write_bytes(b"\xff" * size if harm == "malformed" else b"")
     assert process.deliver(numbered("z0", 0)).status_code == 200
-    wait_until(lambda: process.get("/messages").status_code == 200 and index.exists())
+    wait_until(lambda: has_all(process))
     assert process.wait_for_line("index_rebuilt")["level"] == "WARNING"
     assert process.get("/health/ready").status_code == 200
-    wait_until(lambda: process.get("/messages").json().get("total") == 10)
     check_lists(process, ["z0", *IDS])
     assert len(process.log_lines("index_rebuilt")) == 1
+
+
+@on_sqlite
+def test_an_index_that_loses_its_wal_goes_on(process: ServiceProcess, tmp_path: Path) -> None:
+    (tmp_path / "app.db-index-wal").unlink()
+    assert process.deliver(numbered("z0", 0)).status_code == 200
+    wait_until(lambda: has_all(process))
+    check_lists(process, ["z0", *IDS])
+    assert process.get("/health/ready").status_code == 200
+
+
+@on_sqlite
+def test_two_services_that_share_a_lost_index_build_it_once(
+    process: ServiceProcess, tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "second").mkdir()
+    with serving(tmp_path / "second", **environment_of(database_url)) as second:
+        (tmp_path / "app.db-index").unlink()
+        assert process.deliver(numbered("z0", 0)).status_code == 200
+        assert second.deliver(numbered("y0", 10)).status_code == 200
+        for each in (process, second):
+            wait_until(partial(has_all, each, 11))
+            wait_until(partial(has_indexed_all, each))
+        identity = (tmp_path / "app.db-index").stat().st_ino
+        for each in (process, second):
+            check_lists(each, ["z0", *IDS, "y0"])
+        assert (tmp_path / "app.db-index").stat().st_ino == identity
+        rebuilt = [len(each.log_lines("index_rebuilt")) for each in (process, second)]
+    assert sum(rebuilt) == 1
+
+
+def has_all(process: ServiceProcess, count: int = len(IDS) + 1) -> bool:
+    answer = process.get("/messages")
+    return answer.status_code == 200 and answer.json()["total"] == count

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.store.interface import Filter
 from service.store.sqlite.connection import driver
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from service.store.sqlite.store import SqliteStore
 from tests.store.databases import Indexing, SqliteDatabase, steer
 from tests.store.messages import NOON, message, row

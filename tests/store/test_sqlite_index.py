@@ -8,7 +8,7 @@ import pytest
 
 from service.store.interface import Outcome, StoreError
 from service.store.sqlite import indexer
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from tests.store.databases import Indexing, SqliteDatabase
 from tests.store.messages import message
 from tests.store.sqlite_index import (

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import DatabaseError
 from service.store.interface import Filter
 from service.store.sqlite.connection import driver
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from service.store.sqlite.store import SqliteStore
 from tests.store.databases import Indexing, SqliteDatabase
 from tests.store.messages import message
@@ -89,23 +88,6 @@ async def test_an_index_that_another_process_writes_is_used_and_left_where_it_is
             assert (await store.totals()).messages == len(SENT)
         other.rollback()
     assert path.stat().st_ino == inode
-
-
-async def test_a_new_index_that_another_process_makes_is_not_removed(
-    database: SqliteDatabase,
-) -> None:
-    path = index_path(database.path)
-    with (database.sql / "index_connection.sql").open("a") as file:
-        file.write("PRAGMA busy_timeout = 10;\n")
-    with closing(driver.connect(path, isolation_level=None)) as other:
-        other.execute("PRAGMA journal_mode = WAL")
-        other.execute("BEGIN IMMEDIATE")
-        inode = path.stat().st_ino
-        with pytest.raises(DatabaseError, match="locked"):
-            async with database.opened():
-                pass
-        other.rollback()
-        assert path.stat().st_ino == inode
 
 
 async def test_a_change_of_index_sql_builds_the_index_again(database: SqliteDatabase) -> None:

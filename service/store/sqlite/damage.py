@@ -47,8 +47,8 @@ class Damage:
         """The database is damaged. Call it in any thread."""
         self._found = self._found or str(error)
 
-    def suspect(self, _: StoreDamaged) -> None:
-        """The database or its index is damaged. Call it in any thread."""
+    def suspect(self, _: StoreError) -> None:
+        """The database or its index can't be read. Call it in any thread."""
         if self._loop is not None and self._found is None:
             self._loop.call_soon_threadsafe(self._begin)
 

@@ -14,13 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from service.store.disk import make_file
-from service.store.interface import StoreDamaged, Warn, ignore_warning
+from service.store.interface import StoreDamaged, StoreError, Warn, ignore_warning
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options, driver, execute_all, result_code
+from service.store.sqlite.index_file import identify, index_path, is_empty, replace_file
 from service.store.sqlite.pool import Pool
 
-SUFFIX = "-index"
 BATCH_MESSAGES_MAX = 20_000
 """A message costs less in a large batch (docs/speed.md)."""
 BATCH_CHARACTERS_MAX = 8_000_000
@@ -53,11 +52,6 @@ class Batch(NamedTuple):
     """Whether no message was left when the batch was filled."""
 
 
-def index_path(database: Path) -> Path:
-    """The index file of a database, beside it."""
-    return database.with_name(database.name + SUFFIX)
-
-
 def index_steps(queries: SqliteQueries) -> tuple[str, ...]:
     """The statements that index a batch, in their order."""
     return (
@@ -82,28 +76,29 @@ class Indexer:
         queries: SqliteQueries,
         path: Path | None = None,
         rebuild: Callable[[], Awaitable[None]] | None = None,
-        when_damaged: Callable[[StoreDamaged], None] | None = None,
+        suspect: Callable[[StoreError], None] | None = None,
         warn: Warn = ignore_warning,
     ) -> None:
         """The index file is at `path`; the default is beside the database.
 
         `rebuild` calls `open` while no other process makes the file, and reopens what reads it.
-        `when_damaged` is called in any thread when the index or the database is damaged.
+        `suspect` is called in any thread when the index or the database can't be read.
         """
         self._path = path or index_path(database)
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")
         self._digest = hashlib.sha256(self._index_sql.encode()).hexdigest()
         self._steps = index_steps(queries)
-        options = Options(
-            uri=f"{self._path.absolute().as_uri()}?mode=rwc",
+        self._options = Options(
+            uri=f"{self._path.absolute().as_uri()}?mode=rw",
             settings_sql=(folder / "index_connection.sql").read_text("utf-8"),
             expected=EXPECTED_SETTINGS,
             attached_uri=f"{database.absolute().as_uri()}?mode=ro",
             is_background=True,
-            when_damaged=when_damaged,
+            when_disk_fails=suspect,
+            when_damaged=suspect,
         )
-        self._pool = Pool(1, options, queries)
+        self._pool = Pool(1, self._options, queries)
         self._stored = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -113,36 +108,32 @@ class Indexer:
         self._unindexed_count = 0
         self._rebuild = rebuild or self.open
         self._warn = warn
-        self._inode = 0
-        self._fault: str | None = None
-        """Why the index must be built again."""
+        self._identity: list[int] | None = None
+        """Which files are open."""
+        self._is_damaged = False
         self._trouble: str | None = None
         """Why the index does not follow, while it does not."""
 
     async def open(self) -> None:
-        """Make the index file, and make it again if it is not the index of this database.
+        """Open the index file, or a new one if it is not the index of this database.
 
-        Raises StoreError if the file can't be read. A file that another process has locked is in
-        use, and is never removed.
+        No connection of this process may have the file open. Raises OSError and StoreError.
         """
-        fault = self._fault
-        make_file(self._path)
-        try:
-            fault = fault or await self._pool.run(self._prepare)
-        except StoreDamaged as error:
-            fault = str(error)
-        if fault is not None:
+        await self._pool.close()
+        is_new = self._identity is None and not self._path.exists()
+        if (fault := await self._find_fault()) is not None:
             await self._pool.close()
-            self._remove()
-            make_file(self._path)
-            await self._pool.run(self._prepare)
-            self._warn(
-                "index_rebuilt",
-                f"{self._path.name} is built again: {fault}. Reads are right meanwhile, but slower",
-            )
-        self._fault = None
+            await replace_file(self._path, self._options, self._queries, self._fill)
+            await self._pool.run(self.count_unindexed)
+            if not is_new:
+                self._warn(
+                    "index_rebuilt",
+                    f"{self._path.name} is built again: {fault}."
+                    " Reads are right meanwhile, but slower",
+                )
+        self._is_damaged = False
         self._unindexed_count = 0
-        self._inode = self._path.stat().st_ino
+        self._identity = identify(self._path)
 
     def start(self) -> None:
         """Begin to follow; needs a running event loop."""
@@ -156,7 +147,7 @@ class Indexer:
 
     def condemn(self) -> None:
         """The index is damaged: build it again."""
-        self._fault = "it is damaged"
+        self._is_damaged = True
         self._stored.set()
 
     def messages_behind(self) -> int:
@@ -216,14 +207,8 @@ class Indexer:
                 )
 
     async def _mend(self) -> None:
-        """Build the index again if its file is gone, replaced or damaged."""
-        try:
-            found = self._path.stat()
-            if found.st_ino != self._inode or not found.st_size:
-                self._fault = "it was replaced"
-        except FileNotFoundError:
-            self._fault = "it was deleted"
-        if self._fault is not None:
+        """Open the file again if it is gone, replaced or damaged."""
+        if self._is_damaged or identify(self._path) != self._identity:
             await self._rebuild()
 
     async def _index_next(self) -> Batch:
@@ -253,27 +238,35 @@ class Indexer:
         row: tuple[int] = connection.execute(self._queries.count_unindexed, chunk).fetchone()
         return row[0]
 
-    def _prepare(self, connection: sqlite3.Connection) -> str | None:
-        """Why this is not the index of this database and this code. An empty file is filled."""
-        if not connection.execute(self._queries.list_index_tables).fetchall():
-            connection.execute(self._queries.begin_write)
-            # Again, under the write lock: another process may just have made it.
-            if not connection.execute(self._queries.list_index_tables).fetchall():
-                execute_all(connection, self._index_sql)
-                connection.execute(self._queries.insert_indexed, {"digest": self._digest})
-            connection.commit()
+    async def _find_fault(self) -> str | None:
+        """Why the file is not the index of this database and this code."""
+        if self._is_damaged:
+            return "it is damaged"
+        if not self._path.exists():
+            return "it was deleted"
         try:
-            is_ours = self.count_unindexed(connection) is not None
-        except driver.OperationalError as error:
-            if result_code(error) != sqlite3.SQLITE_ERROR:
-                raise
-            is_ours = False
+            if is_empty(self._path):
+                return "it is empty"
+            is_ours = await self._pool.run(self.count_unindexed) is not None
+        except StoreDamaged as error:
+            return str(error)
         return None if is_ours else "it is not of this database, or of another version"
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        connection.execute(self._queries.begin_write)
+        execute_all(connection, self._index_sql)
+        connection.execute(self._queries.insert_indexed, {"digest": self._digest})
+        connection.commit()
 
     def count_unindexed(self, connection: sqlite3.Connection) -> int | None:
         """At most so many messages are unindexed; None if the index is not that of this database
         and this code. Only reads."""
-        row = connection.execute(self._queries.read_indexed).fetchone()
+        try:
+            row = connection.execute(self._queries.read_indexed).fetchone()
+        except driver.OperationalError as error:
+            if result_code(error) != sqlite3.SQLITE_ERROR:
+                raise
+            return None  # no such table
         seq, message_id, digest = row or (0, "", "")
         last_seq = self._last_seq(connection)
         self._uncounted = seq, last_seq
@@ -318,7 +311,3 @@ class Indexer:
             connection.execute(step)
         connection.commit()
         return True
-
-    def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

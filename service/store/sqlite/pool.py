@@ -57,11 +57,18 @@ class Pool:
 
     async def close(self) -> None:
         """Close every connection, after its current use; safe to call twice."""
+        async with self.closed():
+            pass
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Inside, no connection is open, and new callers wait."""
         async with self.paused():
             for place, connection in enumerate(self._idle):
                 if connection is not None:
                     self._idle[place] = None
                     await connection.close()
+            yield
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

@@ -11,7 +11,8 @@ from service.store.interface import Filter, Position, Row, StoreError
 from service.store.migrate import load_migrations, require_current
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite.connection import Options
-from service.store.sqlite.indexer import Indexer, index_path
+from service.store.sqlite.index_file import index_path
+from service.store.sqlite.indexer import Indexer
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.reads import Reads
 

@@ -41,7 +41,8 @@ from service.store.sqlite.checkpoints import Checkpoints
 from service.store.sqlite.connection import Options, describe_driver, warn_of_driver
 from service.store.sqlite.damage import Damage
 from service.store.sqlite.files import WAL_SUFFIX, OpenFiles, beside
-from service.store.sqlite.indexer import Indexer, index_path
+from service.store.sqlite.index_file import index_path
+from service.store.sqlite.indexer import Indexer
 from service.store.sqlite.migrations import migrate
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.probe import Probe
@@ -117,6 +118,7 @@ class SqliteStore:
             EXPECTED_SETTINGS,
             attached_uri=index_uri,
             prepare_sql=reader_sql,
+            when_disk_fails=self._damage.suspect,
             when_damaged=self._damage.suspect,
         )
         self._writer = Pool(1, writes, queries)
@@ -134,7 +136,12 @@ class SqliteStore:
             readers,
             warn,
         )
-        alone = reads._replace(attached_uri=None, prepare_sql=None, when_damaged=self._damage.note)
+        alone = reads._replace(
+            attached_uri=None,
+            prepare_sql=None,
+            when_disk_fails=None,
+            when_damaged=self._damage.note,
+        )
         self._probe = Probe(self._writer, alone, queries, self._files)
         self._index_lock = Pool(1, writes, queries)
         self._indexer = Indexer(
@@ -142,7 +149,7 @@ class SqliteStore:
             folder,
             queries,
             rebuild=self._rebuild_index,
-            when_damaged=self._damage.suspect,
+            suspect=self._damage.suspect,
             warn=warn,
         )
 
@@ -303,9 +310,8 @@ class SqliteStore:
             await self._index_lock.close()
 
     async def _rebuild_index(self) -> None:
-        await self._open_index()
-        await self._searchers.close()
-        await self._readers.close()
+        async with self._searchers.closed(), self._readers.closed():
+            await self._open_index()
 
     async def _read(
         self, chosen: Filter, read: Callable[[Reads], T], seconds_max: float = math.inf

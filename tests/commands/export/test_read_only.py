@@ -12,7 +12,7 @@ import pytest
 from service.commands.export.command import main
 from service.store.sqlite import read_only
 from service.store.sqlite.connection import driver
-from service.store.sqlite.indexer import index_path
+from service.store.sqlite.index_file import index_path
 from service.store.sqlite.store import SqliteStore
 from tests.store.messages import message as stored
 from tests.support.api.exports import SOME, fill, parse_ndjson
