@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api.authorization import RequireToken
 from service.api.caller import CallerReader
 from service.api.docs import Description, Docs
-from service.api.export import Export
-from service.api.messages import Messages
+from service.api.messages.export import Export
+from service.api.messages.one_message import OneMessage, split_path
+from service.api.messages.page import Messages
+from service.api.messages.stats import StatsOfMessages
 from service.api.middleware import ROUTE_PATH, RequestObserver
-from service.api.one_message import OneMessage, split_path
 from service.api.probes import Exposition, Live, Ready
-from service.api.stats import StatsOfMessages
 from service.api.webhook import Webhook
 from service.errors import StartError
 from service.ingest import GroupCommit

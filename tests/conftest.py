@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from service.api import walk
+from service.api.messages import walk
 from tests.support.api.exports import Pages
 from tests.support.kinds import STORES, StoreClass, empty_database, on_sqlite
 from tests.support.postgres import suite

@@ -22,7 +22,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from service.api.cursors import decode_cursor, encode_cursor
-from service.api.messages import parse_query
+from service.api.messages.page import parse_query
 from service.errors import InvalidMessage, InvalidParameter
 from service.messages.instants import (
     INSTANT_FIRST,

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import schemathesis
 
-from service.api import export, messages
 from service.api.answers import NotReady, Page, Stats, StoredMessage
 from service.api.docs import FILE
-from service.api.walk import FORMATS, NDJSON
+from service.api.messages import export, page
+from service.api.messages.walk import FORMATS, NDJSON
 from service.app import PATHS
 from service.errors import Refusal, RequestError
 from service.messages.instants import RFC3339
@@ -65,7 +65,7 @@ def test_it_asks_for_a_token_where_the_service_does() -> None:
 
 @pytest.mark.parametrize(
     ("path", "names"),
-    [("/messages", messages.PARAMETERS), ("/messages/export", export.PARAMETERS)],
+    [("/messages", page.PARAMETERS), ("/messages/export", export.PARAMETERS)],
 )
 def test_it_has_the_parameters_that_are_parsed(path: str, names: tuple[str, ...]) -> None:
     for method in ("get", "head"):
@@ -75,17 +75,17 @@ def test_it_has_the_parameters_that_are_parsed(path: str, names: tuple[str, ...]
 def test_its_bounds_are_those_of_the_code() -> None:
     found = query_parameters("/messages") | query_parameters("/messages/export")
     limit, offset, q = found["limit"], found["offset"], found["q"]
-    assert (limit["minimum"], limit["maximum"]) == (1, messages.LIMIT_MAX)
-    assert limit["default"] == messages.LIMIT_DEFAULT
-    assert (offset["minimum"], offset["maximum"]) == (0, messages.OFFSET_MAX)
+    assert (limit["minimum"], limit["maximum"]) == (1, page.LIMIT_MAX)
+    assert limit["default"] == page.LIMIT_DEFAULT
+    assert (offset["minimum"], offset["maximum"]) == (0, page.OFFSET_MAX)
     assert (q["minLength"], q["maxLength"]) == (1, TEXT_CHARACTERS_MAX)
     assert (found["format"]["enum"], found["format"]["default"]) == (list(FORMATS), NDJSON.name)
     assert found["from"]["pattern"] == ecma(E164).replace(r"\+", "[+ ]")
     assert found["since"]["pattern"] == ecma(RFC3339)
-    for name, below, above in (("limit", 0, 101), ("offset", -1, messages.OFFSET_MAX + 1)):
+    for name, below, above in (("limit", 0, 101), ("offset", -1, page.OFFSET_MAX + 1)):
         for value in (below, above):
             with pytest.raises(RequestError, match=name):
-                messages.parse_query(f"{name}={value}".encode())
+                page.parse_query(f"{name}={value}".encode())
 
 
 def test_its_message_is_that_of_the_decoder() -> None:

@@ -8,9 +8,9 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from service.api import export
 from service.api.answers import Page, Stats
-from service.api.walk import FORMATS
+from service.api.messages import export
+from service.api.messages.walk import FORMATS
 from service.errors import Unavailable
 from service.messages.instants import parse_instant
 from service.messages.message import decode_message

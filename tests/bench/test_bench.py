@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.api.messages import parse_query
+from service.api.messages.page import parse_query
 from service.messages.message import Message, decode_message
 from service.sources import signature
 from tests.bench import compare, postgres, report

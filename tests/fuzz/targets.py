@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from service.api import export
 from service.api.cursors import decode_cursor, encode_cursor
-from service.api.messages import Query, parse_query
+from service.api.messages import export
+from service.api.messages.page import Query, parse_query
 from service.api.parameters import FILTERS
 from service.errors import InvalidMessage, InvalidParameter
 from service.messages.instants import format_instant

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.api.messages import Query
+from service.api.messages.page import Query
 from service.errors import InvalidMessage
 from service.store.interface import INSTANT_MAX, Filter, Position
 from tests.fuzz.__main__ import FOUND

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api import export, messages
+from service.api.messages import export, page
 from service.app import Application
 from service.messages.message import WebhookBody
 from service.settings import VARIABLES, Settings, SqliteFile
@@ -122,7 +122,7 @@ def test_the_routes_are_those_that_are_served(page: str, tmp_path: Path) -> None
     ("title", "column", "names"),
     [
         ("POST /webhook", "field", msgspec.structs.fields(WebhookBody)),
-        ("GET /messages", "parameter", messages.PARAMETERS),
+        ("GET /messages", "parameter", page.PARAMETERS),
         ("GET /messages/export", "parameter", export.PARAMETERS),
     ],
     ids=["webhook", "messages", "export"],

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path, PurePath
 
+from service.api.messages.walk import CSV, EXCEL, FORMATS, NDJSON, Format
 from service.api.parameters import FILTERS, read_filter
-from service.api.walk import CSV, EXCEL, FORMATS, NDJSON, Format
 from service.commands.arguments import Parser
 from service.errors import InvalidParameter
 from service.store.interface import Filter

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from service.api.walk import Walk
+from service.api.messages.walk import Walk
 from service.commands.export.arguments import STANDARD_OUTPUT, Options, parse
 from service.commands.export.output import writing
 from service.errors import StartError

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api import walk
-from service.api.walk import (
+from service.api.messages import walk
+from service.api.messages.walk import (
     CSV,
     CSV_FIELDS,
     NDJSON,

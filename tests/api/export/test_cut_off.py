@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.api.export import EXPORTS_MAX
-from service.api.walk import FORMATS
+from service.api.messages.export import EXPORTS_MAX
+from service.api.messages.walk import FORMATS
 from service.store.interface import QueryTimeout, StoreError
 from tests.support.api.exports import LARGE_MESSAGES, PATH, SOME, Pages, fail, fill
 from tests.support.kinds import on_each_database, on_sqlite

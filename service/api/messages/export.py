@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from starlette.types import Receive, Scope, Send
 
 from service.api.answers import Headers
+from service.api.messages.walk import CSV, EXCEL, FORMATS, NDJSON, Format, Walk
 from service.api.parameters import FILTERS, boolean, read, read_filter, split_query
-from service.api.walk import CSV, EXCEL, FORMATS, NDJSON, Format, Walk
 from service.errors import ClientLeft, InvalidParameter, Unavailable
 from service.store.interface import Filter, Store
 
