@@ -168,8 +168,8 @@ lock *ARGS: venv
             $constraints --output-file $file "$@"
         constraints="$constraints --constraint $file"
     }
-    lock service pyproject.toml --extra postgres "$@"
-    lock send pyproject.toml --extra postgres --extra send "$@"
+    lock service pyproject.toml --extra postgres --extra ed25519 "$@"
+    lock send pyproject.toml --extra postgres --extra ed25519 --extra send "$@"
     for group in test check servers bench fuzz; do
         lock $group --group $group "$@"
     done

@@ -1,0 +1,116 @@
+"""A source: a provider that may send to `POST /webhook/{source}`, its scheme and its secrets."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from service.errors import InvalidSignature, SettingsError
+from service.settings import Settings
+from service.source_settings import SourceSettings
+from service.sources.digests import choose_digest
+from service.sources.identity import Identifier, Identity
+from service.sources.request import Request
+from service.sources.scheme import Scheme, load_schemes
+from service.sources.verification import FAILURES, Check
+
+HEADER_BYTES_MAX = 32_768
+"""Of all kept headers. The server takes no longer request head."""
+
+_PRIVATE = {b"authorization", b"cookie", b"proxy-authorization"}
+_OF_ONE_CONNECTION = {
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+}
+"""RFC 9110, 7.6.1."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Source:
+    """Verifies and identifies what one provider sends. Parses nothing before it is verified."""
+
+    def __init__(
+        self,
+        name: str,
+        scheme: Scheme,
+        secrets: Sequence[bytes],
+        verify_token: bytes | None = None,
+        url: str | None = None,
+    ) -> None:
+        """`secrets`: the current one, and while it is rotated the previous one.
+
+        `url` is the public URL, if it was given. Raises ValueError with what a secret must be.
+        """
+        self.name = name
+        self.scheme = scheme
+        self.secrets = tuple(secrets)
+        self.verify_token = verify_token
+        self.url = url
+        self.answer = (scheme.answer.body.encode(), scheme.answer.content_type.encode())
+        self._checks = [Check(*choose_digest(scheme, secret)) for secret in secrets]
+        self._identify = Identifier(scheme).identify
+        self._dropped = {each.header.lower().encode() for each in scheme.signatures}
+        self._dropped |= _PRIVATE | _OF_ONE_CONNECTION
+
+    def verify(self, request: Request, body: bytes, now: float) -> int:
+        """The index of the secret that signed the request: 0 is the current one.
+
+        `now`: seconds since 1970. Raises InvalidSignature with one of FAILURES, that of the secret
+        that came furthest.
+        """
+        failures = []
+        for index, check in enumerate(self._checks):
+            try:
+                check(request, body, now)
+            except InvalidSignature as error:
+                failures.append(error.failure)
+            else:
+                return index
+        raise InvalidSignature(max(failures, key=FAILURES.index))
+
+    def identify(self, request: Request, body: bytes) -> Identity:
+        """The id, the type, and a problem if the id is not where the scheme says."""
+        return self._identify(request, body)
+
+    def kept_headers(self, request: Request) -> str:
+        """A JSON object of the headers: repeated ones are joined by ", ".
+
+        Without signatures, credentials, and what belongs to one connection.
+        """
+        kept: dict[str, str] = {}
+        size = 0
+        for name, value in request.headers:
+            size += len(name) + len(value)
+            if size > HEADER_BYTES_MAX:
+                break
+            if name in self._dropped or b"signature" in name:
+                continue
+            key, text = name.decode("latin-1"), value.decode("latin-1").replace("\0", "")
+            kept[key] = f"{kept[key]}, {text}" if key in kept else text
+        return _encode(kept).decode()
+
+
+def load_sources(settings: Settings) -> dict[str, Source]:
+    """Every source by its name. Raises SettingsError, which names the variable and the remedy."""
+    schemes = load_schemes(settings.schemes_folder)
+    return {each.name: _make_source(each, schemes) for each in settings.sources}
+
+
+def _make_source(settings: SourceSettings, schemes: Mapping[str, Scheme]) -> Source:
+    scheme = schemes.get(settings.scheme)
+    if scheme is None:
+        names = ", ".join(sorted(schemes))
+        raise SettingsError(f"{settings.variable('SCHEME')} must be one of {names}")
+    secrets = [(settings.secret, "SECRET"), (settings.secret_previous, "SECRET_PREVIOUS")]
+    for secret, ending in secrets:
+        try:
+            _ = secret is None or choose_digest(scheme, secret)
+        except ValueError as error:
+            raise SettingsError(f"{settings.variable(ending)} must be {error}") from None
+    given = [secret for secret, _ in secrets if secret is not None]
+    return Source(settings.name, scheme, given, settings.verify_token, settings.url)
