@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.authorization import RequireToken
+from service.api.bodies import BodyReader
 from service.api.caller import CallerReader
 from service.api.docs import Description, Docs
 from service.api.messages.export import Export
@@ -18,6 +19,7 @@ from service.api.messages.page import Messages
 from service.api.messages.stats import StatsOfMessages
 from service.api.middleware import ROUTE_PATH, RequestObserver
 from service.api.probes import Exposition, Live, Ready
+from service.api.tally import Tally
 from service.api.webhook import Webhook
 from service.errors import StartError
 from service.ingest import GroupCommit
@@ -25,7 +27,7 @@ from service.settings import Settings
 from service.store.factory import make_store
 from service.store.failure import end_process
 from service.telemetry.logs import Log
-from service.telemetry.metrics import Metrics, ReadAtScrape
+from service.telemetry.metrics import MESSAGES_SOURCE, Metrics, ReadAtScrape
 
 ONE_MESSAGE = "/messages/{message_id}"
 PATHS = (
@@ -77,12 +79,13 @@ class Application:
             when_disk_fails=partial(end_process, log=log),
             warn=lambda event, message: log.warning(event, message=message),
         )
-        self.metrics = Metrics(PATHS)
+        self.metrics = Metrics(PATHS, [source.name for source in settings.sources])
         self.metrics.registry.register(
             ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)
         )
         self.metrics.index_lag_messages.set_function(store.messages_behind)
         self.metrics.checkpoint_blocked_seconds.set_function(store.checkpoint_blocked_seconds)
+        self._tallies = {name: Tally(name, self.metrics) for name in self.metrics.webhooks}
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
         self._ready = Ready(store, has_secret=bool(settings.secrets))
         self._serve = RequestObserver(
@@ -116,7 +119,8 @@ class Application:
 
     def _routes(self) -> list[Route]:
         settings, store = self._settings, self._store
-        webhook = Webhook(settings.secrets, settings.body_bytes_max, self._ingest, self.metrics)
+        bodies = BodyReader(settings.body_bytes_max)
+        webhook = Webhook(settings.secrets, bodies, self._ingest, self._tallies[MESSAGES_SOURCE])
         return [
             Route("/webhook", webhook, methods=["POST"]),
             Route("/messages", self._protect(Messages(store)), methods=["GET"]),

@@ -138,7 +138,7 @@ def test_of_several_messages_under_one_id_one_of_the_first_group_stays(
             assert all(stored[name] in arrived for name in stored.keys() - before)
         metrics = await service.metrics()
         assert metrics["webhook_conflicts_total"] == conflicts
-        assert metrics['webhook_requests_total{result="created"}'] == len(stored)
+        assert metrics['webhook_requests_total{result="created",source="webhook"}'] == len(stored)
         assert stored.keys() == {each.message_id for each in named}
 
     with_service(kind, check)

@@ -1,14 +1,14 @@
 """Every Prometheus metric, with the values of its labels beside it.
 
 No label takes a value from a client's bytes: unknown methods share one value, and so do unknown
-paths. `webhook_requests_total` has all its series from the start, because `rate()` misses the first
-event of a series that begins with it.
+paths. A source is one that the environment configures. `webhook_requests_total` has all its series
+from the start, because `rate()` misses the first event of a series that begins with it.
 
 The hot path calls no `.labels()`: each child is bound once.
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import NamedTuple, TypeAlias
 
@@ -40,20 +40,14 @@ WEBHOOK_RESULTS = (
     "too_large",
     "unavailable",
 )
-SOURCE = "webhook"
-WEBHOOK_REFUSALS = (
-    "missing",
-    "malformed",
-    "mismatch",
-    "content_encoding",
-    "body",
-    "message_id",
-    "from",
-    "to",
-    "ts",
-    "text",
-)
-"""The failures of a signature, the encoding, and what breaks the rules of a message."""
+MESSAGES_SOURCE = "webhook"
+"""The source of POST /webhook."""
+
+REFUSALS = ("missing", "malformed", "mismatch", "expired", "future", "content_encoding")
+"""The failures of a signature, and the encoding."""
+
+MESSAGE_REFUSALS = ("body", "message_id", "from", "to", "ts", "text")
+"""What breaks the rules of a message."""
 
 SECRETS = ("current", "previous")
 DATABASE_FILES = ("main", "wal", "index", "index_wal")
@@ -70,10 +64,25 @@ RequestLabels: TypeAlias = tuple[str, str, int | str]
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Metrics:
-    """What the service counts, in a registry of its own. `paths` are the routes' templates."""
+class WebhookMetrics(NamedTuple):
+    """The metrics of one source."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
+    requests: Mapping[str, Counter]
+    """By result."""
+    refusals: Mapping[str, Counter]
+    """By reason."""
+    last_received: Gauge
+    secret_last_used: Sequence[Gauge]
+    """In the order of SECRETS."""
+
+
+class Metrics:
+    """What the service counts, in a registry of its own.
+
+    `paths` are the routes' templates, and `sources` the names that the environment configures.
+    """
+
+    def __init__(self, paths: Sequence[str], sources: Sequence[str] = ()) -> None:
         self.registry = registry = CollectorRegistry()
         self._paths = frozenset(paths)
         self._requests = Counter(
@@ -90,46 +99,15 @@ class Metrics:
             registry=registry,
         )
         self._bound: dict[RequestLabels, tuple[Counter, Histogram]] = {}
-        webhooks = Counter(
-            "webhook_requests_total",
-            "Webhooks by result: " + ", ".join(WEBHOOK_RESULTS),
-            ["result"],
-            registry=registry,
-        )
-        self.webhook_requests = {result: webhooks.labels(result) for result in WEBHOOK_RESULTS}
-        refusals = Counter(
-            "webhook_refusals_total",
-            "Webhooks with a wrong signature or an invalid message, by reason: "
-            + ", ".join(WEBHOOK_REFUSALS),
-            ["source", "reason"],
-            registry=registry,
-        )
-        self.webhook_refusals = {
-            reason: refusals.labels(SOURCE, reason) for reason in WEBHOOK_REFUSALS
-        }
-        self.webhook_last_received = Gauge(
-            "webhook_last_received_timestamp_seconds",
-            "When the last webhook with a good signature came; 0 before the first",
-            ["source"],
-            registry=registry,
-        ).labels(SOURCE)
-        secret_last_used = Gauge(
-            "webhook_secret_last_used_timestamp_seconds",
-            "When a secret last signed a webhook; 0 before the first",
-            ["source", "secret"],
-            registry=registry,
-        )
-        self.webhook_secret_last_used = [
-            secret_last_used.labels(SOURCE, secret) for secret in SECRETS
-        ]
+        self.webhooks = _webhook_metrics(registry, sources)
         self.webhook_conflicts = Counter(
             "webhook_conflicts_total",
-            "Duplicates whose other fields differ from the stored message, which stays as it is",
+            "Duplicates that differ from what is stored, which stays as it is",
             registry=registry,
         )
         self.batch_messages = Histogram(
             "ingest_batch_messages",
-            "Messages in one commit",
+            "Messages and events in one commit",
             buckets=BATCH_MESSAGES,
             registry=registry,
         )
@@ -140,7 +118,9 @@ class Metrics:
             registry=registry,
         )
         self.queue_messages = Gauge(
-            "ingest_queue_messages", "Messages that wait for their commit", registry=registry
+            "ingest_queue_messages",
+            "Messages and events that wait for their commit",
+            registry=registry,
         )
         self.index_lag_messages = Gauge(
             "index_lag_messages",
@@ -180,6 +160,49 @@ class Metrics:
                 self._request_seconds.labels(method, path),
             )
         return self._bound[labels]
+
+
+def _webhook_metrics(
+    registry: CollectorRegistry, sources: Sequence[str]
+) -> Mapping[str, WebhookMetrics]:
+    """By the name of the source; each child is there from the start."""
+    requests = Counter(
+        "webhook_requests_total",
+        "Webhooks by result: " + ", ".join(WEBHOOK_RESULTS),
+        ["source", "result"],
+        registry=registry,
+    )
+    refusals = Counter(
+        "webhook_refusals_total",
+        "Webhooks with a wrong signature or an invalid message, by reason: "
+        + ", ".join(REFUSALS + MESSAGE_REFUSALS),
+        ["source", "reason"],
+        registry=registry,
+    )
+    last_received = Gauge(
+        "webhook_last_received_timestamp_seconds",
+        "When the last webhook with a good signature came; 0 before the first",
+        ["source"],
+        registry=registry,
+    )
+    secret_last_used = Gauge(
+        "webhook_secret_last_used_timestamp_seconds",
+        "When a secret last signed a webhook; 0 before the first",
+        ["source", "secret"],
+        registry=registry,
+    )
+    return {
+        source: WebhookMetrics(
+            {result: requests.labels(source, result) for result in WEBHOOK_RESULTS},
+            {
+                reason: refusals.labels(source, reason)
+                for reason in (REFUSALS + MESSAGE_REFUSALS * (source == MESSAGES_SOURCE))
+            },
+            last_received.labels(source),
+            [secret_last_used.labels(source, secret) for secret in SECRETS],
+        )
+        for source in (MESSAGES_SOURCE, *sources)
+    }
 
 
 class ReadAtScrape(NamedTuple):

@@ -44,7 +44,7 @@ async def test_a_client_that_leaves_before_the_answer(wires: Wires) -> None:
         wire = await wires.connect()
         await wire.send(post(encode(message(message_id=str(number)))))
         await wire.leave()
-    await wait_for_sample(wires, 'webhook_requests_total{result="created"}', 20)
+    await wait_for_sample(wires, 'webhook_requests_total{result="created",source="webhook"}', 20)
     assert b"ERROR" not in wires.service.log_output()
 
 
@@ -65,7 +65,7 @@ async def test_a_client_that_closes_its_side_is_not_waited_for(wires: Wires, par
     await wire.send(part)
     wire.half_close()
     assert [answer.status for answer in await wire.answers()] == [200] * part.startswith(GET)
-    assert (await scrape(wires))['webhook_requests_total{result="created"}'] == 0
+    assert (await scrape(wires))['webhook_requests_total{result="created",source="webhook"}'] == 0
     assert b"ERROR" not in wires.service.log_output()
 
 
@@ -117,7 +117,7 @@ async def test_a_sender_that_loses_its_connection_and_tries_again(
 
 async def check_stored_once(wires: Wires) -> None:
     metrics = await scrape(wires)
-    assert metrics['webhook_requests_total{result="created"}'] == 1
+    assert metrics['webhook_requests_total{result="created",source="webhook"}'] == 1
     wire = await wires.connect()
     await wire.send(b"GET /messages HTTP/1.1\r\nHost: a\r\n\r\n")
     assert json.loads((await wire.answer()).body)["data"] == [message()]

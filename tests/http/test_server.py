@@ -169,7 +169,7 @@ async def test_behind_an_answer_before_the_100_nothing_is_read(narrow: Wires, bo
     await wire.send(body + post())
     assert await wire.answers() == []
     await wait_for_status(narrow, 413)
-    assert (await scrape(narrow))['webhook_requests_total{result="created"}'] == 0
+    assert (await scrape(narrow))['webhook_requests_total{result="created",source="webhook"}'] == 0
 
 
 async def test_a_signature_in_a_trailer_is_none(wire: Wire) -> None:

@@ -38,7 +38,7 @@ TENFOLD_CONNECTIONS = 1_000
 PEAK_SECONDS = 5
 MEMORY_MEBIBYTES_MAX = 250
 REFUSED_CONNECTIONS = "http_connections_refused_total"
-REFUSED_WEBHOOKS = 'webhook_requests_total{result="unavailable"}'
+REFUSED_WEBHOOKS = 'webhook_requests_total{result="unavailable",source="webhook"}'
 
 
 def measure_crowd(seconds: int, watch: Watch) -> list[Finding]:

@@ -247,7 +247,11 @@ async def test_a_clock_that_goes_back_loses_nothing(
 
 def results(metrics: dict[str, float]) -> dict[str, float]:
     begin = 'webhook_requests_total{result="'
-    found = {name.removeprefix(begin)[:-2]: n for name, n in metrics.items() if begin in name}
+    found = {
+        name.removeprefix(begin).partition('"')[0]: count
+        for name, count in metrics.items()
+        if begin in name
+    }
     return {result: count for result, count in found.items() if count}
 
 

@@ -30,7 +30,7 @@ PEAK_SHARE = 0.5
 
 ANSWER_BYTES = 2**16
 TIMEOUT_SECONDS = 10
-CREATED = 'webhook_requests_total{result="created"}'
+CREATED = 'webhook_requests_total{result="created",source="webhook"}'
 
 
 def requests_for(seconds: float, watch: Watch) -> Path:

@@ -141,7 +141,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def metrics_agree(self) -> None:
         metrics = samples(self._client.get("/metrics").text)
         counted = {
-            result: metrics[f'webhook_requests_total{{result="{result}"}}']
+            result: metrics[f'webhook_requests_total{{result="{result}",source="webhook"}}']
             for result in ("created", "duplicate", "invalid_signature", "validation_error")
         }
         assert counted == {result: self._counts[result] for result in counted}

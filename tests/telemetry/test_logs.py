@@ -114,6 +114,7 @@ async def test_what_a_webhooks_line_adds(tmp_path: Path, monkeypatch: pytest.Mon
         {name: value for name, value in line.items() if name not in REQUEST_FIELDS}
         for line in service.log_lines()
     ]
+    assert {line.pop("source") for line in added} == {"webhook"}
     assert added == [
         {"result": "created", "message_id": "m-1", "dup": False},
         {"result": "duplicate", "message_id": "m-1", "dup": True},

@@ -12,7 +12,13 @@ from service.errors import RequestError
 from service.messages.message import RULES, Message
 from service.sources.signature import FAILURES
 from service.store.interface import Outcome, StoreError
-from service.telemetry.metrics import STATUSES, WEBHOOK_REFUSALS, WEBHOOK_RESULTS, Metrics
+from service.telemetry.metrics import (
+    MESSAGE_REFUSALS,
+    REFUSALS,
+    STATUSES,
+    WEBHOOK_RESULTS,
+    Metrics,
+)
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import Service, encode, message, running, signed, without
 
@@ -32,7 +38,7 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
     assert shown == {
         "http_requests": ("counter", {"method", "path", "status"}),
         "http_request_duration_seconds": ("histogram", {"method", "path", "le"}),
-        "webhook_requests": ("counter", {"result"}),
+        "webhook_requests": ("counter", {"source", "result"}),
         "webhook_refusals": ("counter", {"source", "reason"}),
         "webhook_last_received_timestamp_seconds": ("gauge", {"source"}),
         "webhook_secret_last_used_timestamp_seconds": ("gauge", {"source", "secret"}),
@@ -53,8 +59,8 @@ async def test_every_promised_metric_has_its_type_and_labels(service: Service) -
 async def test_what_can_be_counted_begins_at_zero(service: Service) -> None:
     metrics = await service.metrics()
     for result in WEBHOOK_RESULTS:
-        assert metrics[f'webhook_requests_total{{result="{result}"}}'] == 0
-    for reason in WEBHOOK_REFUSALS:
+        assert metrics[f'webhook_requests_total{{result="{result}",source="webhook"}}'] == 0
+    for reason in REFUSALS + MESSAGE_REFUSALS:
         assert metrics[f'webhook_refusals_total{{reason="{reason}",source="webhook"}}'] == 0
     for name in (
         "webhook_conflicts_total",
@@ -86,7 +92,10 @@ async def test_every_result_is_counted(
         monkeypatch.setattr(store_class, "insert", fail)
         await service.deliver(message(message_id="m-2"))
         metrics = await service.metrics()
-    counts = {result: metrics[f'webhook_requests_total{{result="{result}"}}'] for result in RESULTS}
+    counts = {
+        result: metrics[f'webhook_requests_total{{result="{result}",source="webhook"}}']
+        for result in RESULTS
+    }
     assert counts == dict.fromkeys(RESULTS, 1)
 
 
@@ -114,10 +123,12 @@ async def test_every_refusal_is_counted_by_its_reason(service: Service) -> None:
     metrics = await service.metrics()
     counts = {
         reason: metrics[f'webhook_refusals_total{{reason="{reason}",source="webhook"}}']
-        for reason in WEBHOOK_REFUSALS
+        for reason in REFUSALS + MESSAGE_REFUSALS
     }
-    assert counts == dict.fromkeys(WEBHOOK_REFUSALS, 1) | {"body": 2, "ts": 2}
-    assert {*FAILURES, *RULES} < set(WEBHOOK_REFUSALS)
+    unsigned_time = {"expired": 0, "future": 0}
+    assert counts == dict.fromkeys(counts, 1) | {"body": 2, "ts": 2} | unsigned_time
+    assert {*FAILURES} < {*REFUSALS}
+    assert {*RULES} < {*MESSAGE_REFUSALS}
 
 
 async def test_requests_are_counted_and_timed_by_route(service: Service) -> None:

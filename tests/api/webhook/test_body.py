@@ -180,5 +180,5 @@ async def test_a_compressed_body_is_refused(
         assert response.headers["accept-encoding"] == "identity"
         metrics = await service.metrics()
         assert metrics['webhook_refusals_total{reason="content_encoding",source="webhook"}'] == 1
-        assert metrics['webhook_requests_total{result="validation_error"}'] == 1
+        assert metrics['webhook_requests_total{result="validation_error",source="webhook"}'] == 1
         assert await service.ids() == []

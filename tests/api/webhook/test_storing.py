@@ -26,8 +26,8 @@ async def test_a_duplicate_is_acknowledged_and_changes_nothing(service: Service)
     stats = (await service.get("/stats")).json()
     assert stats["total_messages"] == 1
     metrics = await service.metrics()
-    assert metrics['webhook_requests_total{result="created"}'] == 1
-    assert metrics['webhook_requests_total{result="duplicate"}'] == 3
+    assert metrics['webhook_requests_total{result="created",source="webhook"}'] == 1
+    assert metrics['webhook_requests_total{result="duplicate",source="webhook"}'] == 3
     assert metrics["webhook_conflicts_total"] == 2
 
 
@@ -62,7 +62,9 @@ async def test_an_old_delivery_is_as_good_as_a_new_one(service: Service) -> None
     old = message(ts="2001-01-01T00:00:00Z")
     await service.store(old, message(message_id="m-2"), old)
     assert await service.ids() == ["m-1", "m-2"]
-    assert (await service.metrics())['webhook_requests_total{result="duplicate"}'] == 1
+    assert (await service.metrics())[
+        'webhook_requests_total{result="duplicate",source="webhook"}'
+    ] == 1
 
 
 async def test_an_empty_text_is_not_the_same_as_none(service: Service) -> None:
@@ -82,8 +84,8 @@ async def test_100_concurrent_deliveries_of_5_ids_leave_5_messages(service: Serv
     assert [response.status_code for response in responses] == [200] * 100
     assert await service.ids() == [f"m-{number}" for number in range(5)]
     metrics = await service.metrics()
-    assert metrics['webhook_requests_total{result="created"}'] == 5
-    assert metrics['webhook_requests_total{result="duplicate"}'] == 95
+    assert metrics['webhook_requests_total{result="created",source="webhook"}'] == 5
+    assert metrics['webhook_requests_total{result="duplicate",source="webhook"}'] == 95
     assert metrics["webhook_conflicts_total"] == 0
 
 
@@ -100,5 +102,7 @@ async def test_a_failed_commit_is_told_and_may_be_retried(
     assert int(response.headers["Retry-After"]) > 0
     assert response.json().keys() == {"detail"}
     assert await service.ids() == []
-    assert (await service.metrics())['webhook_requests_total{result="unavailable"}'] == 1
+    assert (await service.metrics())[
+        'webhook_requests_total{result="unavailable",source="webhook"}'
+    ] == 1
     await service.store(message())

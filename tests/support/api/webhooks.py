@@ -24,7 +24,9 @@ async def assert_refused(service: Service, content: Json | bytes, field: str) ->
     assert detail.startswith(field)
     assert "Hello" not in detail
     assert await service.ids() == []
-    assert (await service.metrics())['webhook_requests_total{result="validation_error"}'] == 1
+    assert (await service.metrics())[
+        'webhook_requests_total{result="validation_error",source="webhook"}'
+    ] == 1
 
 
 def verify(secrets: Sequence[bytes], body: bytes, *headers: bytes) -> int | str:
