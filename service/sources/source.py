@@ -2,33 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from service.errors import InvalidSignature, SettingsError
 from service.settings import Settings
 from service.source_settings import SourceSettings
 from service.sources.digests import choose_digest
+from service.sources.headers import keep_headers
 from service.sources.identity import Identifier, Identity
 from service.sources.request import Request
 from service.sources.scheme import Scheme, load_schemes
 from service.sources.verification import FAILURES, Check
-
-HEADER_BYTES_MAX = 32_768
-"""Of all kept headers. The server takes no longer request head."""
-
-_PRIVATE = {b"authorization", b"cookie", b"proxy-authorization"}
-_OF_ONE_CONNECTION = {
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-}
-"""RFC 9110, 7.6.1."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Source:
@@ -54,8 +36,7 @@ class Source:
         self.answer = (scheme.answer.body.encode(), scheme.answer.content_type.encode())
         self._checks = [Check(*choose_digest(scheme, secret)) for secret in secrets]
         self._identify = Identifier(scheme).identify
-        self._dropped = {each.header.lower().encode() for each in scheme.signatures}
-        self._dropped |= _PRIVATE | _OF_ONE_CONNECTION
+        self._signatures = frozenset(each.header.lower().encode() for each in scheme.signatures)
 
     def verify(self, request: Request, body: bytes, now: float) -> int:
         """The index of the secret that signed the request: 0 is the current one.
@@ -78,21 +59,8 @@ class Source:
         return self._identify(request, body)
 
     def kept_headers(self, request: Request) -> str:
-        """A JSON object of the headers: repeated ones are joined by ", ".
-
-        Without signatures, credentials, and what belongs to one connection.
-        """
-        kept: dict[str, str] = {}
-        size = 0
-        for name, value in request.headers:
-            size += len(name) + len(value)
-            if size > HEADER_BYTES_MAX:
-                break
-            if name in self._dropped or b"signature" in name:
-                continue
-            key, text = name.decode("latin-1"), value.decode("latin-1").replace("\0", "")
-            kept[key] = f"{kept[key]}, {text}" if key in kept else text
-        return _encode(kept).decode()
+        """A JSON object of the headers, without those that the scheme signs with."""
+        return keep_headers(request.headers, self._signatures)
 
 
 def load_sources(settings: Settings) -> dict[str, Source]:
