@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +15,8 @@ from service.store.sqlite import wal as wal_module
 from service.store.sqlite.connection import driver
 from tests.faults.traffic import deliver, messages
 from tests.process.test_database_files import back_up
-from tests.support.processes import ServiceProcess, serving
-from tests.support.service import message
+from tests.support.processes import ServiceProcess, clean_environment, serving
+from tests.support.service import ROOT, message
 
 MESSAGES = 400
 
@@ -66,6 +67,18 @@ def refuse(folder: Path) -> str:
     return process.errors
 
 
+def export(database: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "service", "export"],
+        cwd=ROOT,
+        env=clean_environment(DATABASE_URL=f"sqlite:///{database}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     "restore", [by_cp, by_cp_with_times, by_mv], ids=lambda each: each.__name__
 )
@@ -79,6 +92,9 @@ def test_a_backup_over_a_wal_is_refused_until_the_wal_is_removed(
     assert errors.startswith(f"DATABASE_URL: can't use {database}: {database}-wal is not the WAL")
     assert "remove app.db-wal, app.db-shm and app.db-index, and start again" in errors
     assert wal_of(database).read_bytes() == left
+    refused = export(database)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{database}-wal is not the WAL of this database" in refused.stderr
     for suffix in ("-wal", "-shm", "-index"):
         database.with_name(f"app.db{suffix}").unlink()
     with serving(tmp_path) as process:

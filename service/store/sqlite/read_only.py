@@ -15,6 +15,7 @@ from service.store.sqlite.index_file import index_path
 from service.store.sqlite.indexer import Indexer
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.reads import Reads
+from service.store.sqlite.wal import require_own_wal
 
 UNINDEXED_MESSAGES_MAX = 50_000
 """With more unindexed messages, each page takes longer than a new index is worth."""
@@ -40,6 +41,7 @@ class SqliteReader:
         if not self._path.exists():
             raise DatabaseError(f"DATABASE_URL: there is no database at {self._path}")
         try:
+            await require_own_wal(self._path, self._main(), self._queries)
             await self._open_pool(self._main()).run(self._require_current)
             self._pool = await self._open_with_index()
         except BaseException as error:
