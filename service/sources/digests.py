@@ -111,21 +111,23 @@ class Ed25519:
         return decoded if len(decoded) == ED25519_BYTES else None
 
 
-def choose_digest(
+def make_digests(
     scheme: Scheme, secret: bytes, is_private: bool = False
-) -> tuple[Signature, Digest]:
-    """The scheme's first signature whose key the secret is, and its digest.
+) -> list[tuple[Signature, Digest]]:
+    """Each signature of the scheme whose key the secret can be, and its digest.
 
     `is_private`: the secret signs; of Ed25519 it is the private key. Raises ValueError with what
     the secret must be, and SettingsError if Ed25519 is not installed.
     """
-    rules = []
+    made, rules = [], []
     for signature in scheme.signatures:
         try:
-            return signature, _make_digest(signature, secret, is_private)
+            made.append((signature, _make_digest(signature, secret, is_private)))
         except ValueError as error:
             rules.append(str(error))
-    raise ValueError(", or ".join(rules))
+    if not made:
+        raise ValueError(", or ".join(dict.fromkeys(rules)))
+    return made
 
 
 def _make_digest(signature: Signature, secret: bytes, is_private: bool) -> Digest:

@@ -7,8 +7,6 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from service.errors import InvalidSignature
-
 FORM_FIELDS_MAX = 20_000
 """A form with more is refused before it is read: the sender is not known yet."""
 
@@ -19,9 +17,12 @@ _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_form(body: bytes) -> list[tuple[bytes, bytes]]:
-    """The decoded names and values of `application/x-www-form-urlencoded`, in their order."""
+    """The decoded names and values of `application/x-www-form-urlencoded`, in their order.
+
+    Raises ValueError if there are more than FORM_FIELDS_MAX.
+    """
     if body.count(b"&") >= FORM_FIELDS_MAX:
-        raise InvalidSignature("malformed")
+        raise ValueError(f"a form has at most {FORM_FIELDS_MAX} fields")
     pairs = [field.partition(b"=") for field in body.replace(b"+", b" ").split(b"&") if field]
     if b"%" not in body:
         return [(name, value) for name, _, value in pairs]

@@ -43,7 +43,11 @@ class Facts:
 
     def form(self, name: bytes) -> str | None:
         if self._form is None:
-            self._form = dict(reversed(read_form(self.body)))  # the first of each name counts
+            try:
+                # Of fields with one name the first counts.
+                self._form = dict(reversed(read_form(self.body)))
+            except ValueError:
+                self._form = {}
         value = self._form.get(name)
         return None if value is None else value.decode(errors="replace")
 

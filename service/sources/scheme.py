@@ -140,7 +140,7 @@ class Scheme(Table, frozen=True):
 
     @property
     def signatures(self) -> list[Signature]:
-        """The first whose `key` fits a secret is the one that uses it."""
+        """Each whose `key` a secret can be is tried; one good signature is enough."""
         return [self.signature] if isinstance(self.signature, Signature) else self.signature
 
     @property

@@ -2,7 +2,7 @@
 
 from service.errors import InvalidSignature
 from service.messages.instants import format_instant
-from service.sources.digests import choose_digest
+from service.sources.digests import make_digests
 from service.sources.request import Request
 from service.sources.scheme import Scheme, Signature
 from service.sources.verification import Content
@@ -23,7 +23,7 @@ def sign(
     be there already. Of Ed25519 the secret is the private key. Raises ValueError with what the
     secret must be.
     """
-    signature, digest = choose_digest(scheme, secret, is_private=True)
+    signature, digest = make_digests(scheme, secret, is_private=True)[0]
     headers: dict[str, str] = {}
     facts = [(scheme.type_parts, type or scheme.example.type), (scheme.id_parts, event_id)]
     for templates, text in facts:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from service.errors import InvalidSignature, SettingsError
 from service.settings import Settings
 from service.source_settings import SourceSettings
-from service.sources.digests import choose_digest
+from service.sources.digests import make_digests
 from service.sources.headers import keep_headers
 from service.sources.identity import Identifier, Identity
 from service.sources.request import Request
@@ -34,18 +34,22 @@ class Source:
         self.verify_token = verify_token
         self.url = url
         self.answer = (scheme.answer.body.encode(), scheme.answer.content_type.encode())
-        self._checks = [Check(*choose_digest(scheme, secret)) for secret in secrets]
+        self._checks = [
+            (index, Check(signature, digest))
+            for index, secret in enumerate(secrets)
+            for signature, digest in make_digests(scheme, secret)
+        ]
         self._identify = Identifier(scheme).identify
         self._signatures = frozenset(each.header.lower().encode() for each in scheme.signatures)
 
     def verify(self, request: Request, body: bytes, now: float) -> int:
         """The index of the secret that signed the request: 0 is the current one.
 
-        `now`: seconds since 1970. Raises InvalidSignature with one of FAILURES, that of the secret
-        that came furthest.
+        `now`: seconds since 1970. Raises InvalidSignature with one of FAILURES: that of the
+        secret and the signature that came furthest.
         """
         failures = []
-        for index, check in enumerate(self._checks):
+        for index, check in self._checks:
             try:
                 check(request, body, now)
             except InvalidSignature as error:
@@ -77,7 +81,7 @@ def _make_source(settings: SourceSettings, schemes: Mapping[str, Scheme]) -> Sou
     secrets = [(settings.secret, "SECRET"), (settings.secret_previous, "SECRET_PREVIOUS")]
     for secret, ending in secrets:
         try:
-            _ = secret is None or choose_digest(scheme, secret)
+            _ = secret is None or make_digests(scheme, secret)
         except ValueError as error:
             raise SettingsError(f"{settings.variable(ending)} must be {error}") from None
     given = [secret for secret, _ in secrets if secret is not None]

@@ -72,17 +72,18 @@ class Content:
 
         Nothing where the signed URL has the SHA-256 of the body, which must then be true.
         """
-        if self._body_sha256:
-            query = request.url.partition("?")[2].partition("#")[0].encode(errors="replace")
-            claimed = [value for name, value in read_form(query) if name == self._body_sha256]
-            if claimed:
+        query = request.url.partition("?")[2].partition("#")[0].encode(errors="replace")
+        fields: dict[bytes, set[bytes]] = {}
+        try:
+            if self._body_sha256 and (claimed := dict(read_form(query)).get(self._body_sha256)):
                 true = hashlib.sha256(body).hexdigest().encode()
-                if not hmac.compare_digest(true, claimed[0].lower()):
+                if not hmac.compare_digest(true, claimed.lower()):
                     raise InvalidSignature("mismatch")
                 return b""
-        fields: dict[bytes, set[bytes]] = {}
-        for name, value in read_form(body):
-            fields.setdefault(name, set()).add(value)
+            for name, value in read_form(body):
+                fields.setdefault(name, set()).add(value)
+        except ValueError:
+            raise InvalidSignature("malformed") from None
         return b"".join(name + value for name in sorted(fields) for value in sorted(fields[name]))
 
 
