@@ -65,10 +65,12 @@ def _describe(path: Path, kind: str) -> str:
         return f"the {kind} {path} is on a read-only file system"
     found = path.stat()
     user = f"{os.geteuid()}:{os.getegid()}"
+    is_own = found.st_uid == os.geteuid()
+    remedy = f"chmod u+rw{'x' if kind == 'folder' else ''}" if is_own else f"chown {user}"
     return (
         f"the {kind} {path} belongs to {found.st_uid}:{found.st_gid}, has the mode"
         f" {found.st_mode & 0o7777:04o}, and the service runs as {user}, which may not use it:"
-        f" chown {user} {path}"
+        f" {remedy} {path}"
     )
 
 

@@ -104,3 +104,9 @@ def test_a_file_of_somebody_else_is_named(tmp_path: Path, folder: Path) -> None:
     shutil.chown(file, NOBODY, NOBODY)
     file.chmod(0o644)
     assert f"the file {file} belongs to {NOBODY}:{NOBODY}" in refuse(tmp_path, folder)
+
+
+def test_a_file_of_its_own_that_it_may_not_use(tmp_path: Path, folder: Path) -> None:
+    file = folder / "app.db"
+    file.chmod(0)
+    assert refuse(tmp_path, folder).endswith(f"which may not use it: chmod u+rw {file}\n")
