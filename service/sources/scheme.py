@@ -83,7 +83,10 @@ class Answer(Table, frozen=True):
 
 
 class Example(Table, frozen=True):
-    """What `send` sends: `$id`, `$type`, `$now`, `$now_ms` and `$$` in the body are replaced."""
+    """What `send` sends: `$id`, `$number`, `$type`, `$now`, `$now_ms` and `$$` are replaced.
+
+    `$id` is a new UUID, and `$number` a new whole number for bodies whose id is one.
+    """
 
     body: str = '{"id":"$id","type":"$type"}'
     type: str = ""

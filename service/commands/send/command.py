@@ -1,25 +1,22 @@
-"""`python -m service send`: sign messages and send them to a running service."""
+"""`python -m service send`: sign messages or events and send them to a running service."""
 
 import asyncio
+import os
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from functools import partial
 from io import FileIO
 
 from service.commands.send.arguments import Options, parse
-from service.commands.send.deliveries import Delivery, first, paced, signed
-from service.commands.send.messages import lines, made_up, made_up_endlessly
-from service.sources.signature import sign
+from service.commands.send.deliveries import Delivery, first, paced, repeated
+from service.commands.send.messages import lines
 
 try:
     from uvloop import new_event_loop
 except ImportError:  # some platforms have no wheel of it; sending is slower there
     from asyncio import new_event_loop  # type: ignore[assignment]
-
-Sign = Callable[[bytes], str]
 
 
 def main(arguments: list[str]) -> int:
@@ -28,26 +25,27 @@ def main(arguments: list[str]) -> int:
     Raises SystemExit(2) for arguments that make no sense, and SystemExit(0) after --help.
     """
     options = parse(arguments)
-    sign_body = partial(sign, options.secret)
     if options.print_curl:
-        sys.stdout.buffer.write(curl(options.url, sign_body))
-        return 0
+        return _print_curl(options)
     try:
-        return _send(options, sign_body)
+        return _send(options)
     except KeyboardInterrupt:  # before the run handles signals
         return 128 + signal.SIGINT
 
 
-def curl(url: str, sign_body: Sign) -> bytes:
-    """A line for the shell that sends one message; the signature is over its UTF-8."""
-    body = made_up()
-    headers = {"Content-Type": "application/json", "X-Signature": sign_body(body)}
-    options = [word for name, value in headers.items() for word in ("--header", f"{name}: {value}")]
-    words = ["curl", "--silent", "--show-error", url, *options, "--data-raw", body.decode()]
-    return shlex.join(words).encode() + b"\n"
+def _print_curl(options: Options) -> int:
+    delivery = options.target.make(options.body)
+    if b"\0" in delivery.body:
+        return _fail("--print-curl can't print this body: a command line can't hold its NUL bytes")
+    headers = options.target.sign(delivery)
+    words = ["curl", "--silent", "--show-error", options.url]
+    words += [word for name, value in headers.items() for word in ("--header", f"{name}: {value}")]
+    words += ["--data-raw", os.fsdecode(delivery.body)]
+    sys.stdout.buffer.write(os.fsencode(shlex.join(words)) + b"\n")
+    return 0
 
 
-def _send(options: Options, sign_body: Sign) -> int:
+def _send(options: Options) -> int:
     try:
         # The HTTP client is an extra: a server does not need it, and neither does --print-curl.
         from service.commands.send.run import run
@@ -59,7 +57,7 @@ def _send(options: Options, sign_body: Sign) -> int:
         except OSError as error:
             return _fail(f"cannot read {options.file}: {error.strerror}")
         runner = stack.enter_context(asyncio.Runner(loop_factory=new_event_loop))
-        return runner.run(run(options, _deliveries(options, file, sign_body)))
+        return runner.run(run(options, _deliveries(options, file)))
 
 
 def _open(path: str) -> FileIO:
@@ -67,9 +65,17 @@ def _open(path: str) -> FileIO:
     return FileIO(0, closefd=False) if path == "-" else FileIO(path)
 
 
-def _deliveries(options: Options, file: FileIO | None, sign_body: Sign) -> AsyncIterator[Delivery]:
-    bodies = made_up_endlessly() if file is None else lines(file)
-    deliveries = first(signed(bodies, sign_body, options.duplicates), options.count)
+async def _made(options: Options, file: FileIO | None) -> AsyncIterator[Delivery]:
+    """New deliveries: without end, or one for each line of the file."""
+    if file is None:
+        while True:
+            yield options.target.make(options.body)
+    async for line in lines(file):
+        yield options.target.make(line)
+
+
+def _deliveries(options: Options, file: FileIO | None) -> AsyncIterator[Delivery]:
+    deliveries = first(repeated(_made(options, file), options.duplicates), options.count)
     return paced(deliveries, options.rate) if options.rate else deliveries
 
 

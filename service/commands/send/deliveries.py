@@ -1,10 +1,10 @@
-"""From messages to deliveries: signed, some of them repeated, each due at its time."""
+"""Deliveries: some of them repeated, each due at its time."""
 
 import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 # A repeat repeats one of so many recent deliveries, or of so many bytes of them, whichever is less.
@@ -16,10 +16,14 @@ PIPE_WAIT_SECONDS = 0.001
 
 
 class Delivery(NamedTuple):
-    """One request; `due_seconds` is on the clock of `time.perf_counter`."""
+    """One request; `due_seconds` is on the clock of `time.perf_counter`.
+
+    It is signed when it is sent: some providers sign the time.
+    """
 
     body: bytes
-    signature: str
+    event_id: str = ""
+    """Empty for a message, whose id is in its body."""
     repeat: bool = False
     due_seconds: float | None = None
 
@@ -47,17 +51,16 @@ class Recent:
         return random.choice(self._deliveries)._replace(repeat=True)  # noqa: S311 - not a secret
 
 
-async def signed(
-    bodies: AsyncIterator[bytes], sign: Callable[[bytes], str], repeats_percent: float
+async def repeated(
+    deliveries: AsyncIterator[Delivery], repeats_percent: float
 ) -> AsyncIterator[Delivery]:
-    """Yield each body signed, with repeats in between.
+    """Yield each delivery, with repeats in between.
 
     `repeats_percent`, below 100, is the share of repeats. They are spread evenly: among the first n
     deliveries there are n * repeats_percent / 100 repeats, rounded down, for every n.
     """
     recent, sent, repeats = Recent(), 0, 0
-    async for body in bodies:
-        delivery = Delivery(body, sign(body))
+    async for delivery in deliveries:
         recent.add(delivery)
         sent += 1
         yield delivery

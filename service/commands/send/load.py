@@ -11,6 +11,7 @@ import yarl
 
 from service.commands.send.deliveries import Delivery
 from service.commands.send.tally import Tally
+from service.commands.send.targets import Sign
 from service.errors import Refusal
 
 GRACE_SECONDS = 3.0
@@ -40,6 +41,7 @@ class Load:
         session: aiohttp.ClientSession,
         url: str,
         deliveries: AsyncIterator[Delivery],
+        sign: Sign,
         connections: int,
     ) -> None:
         self.tally = Tally()
@@ -47,6 +49,7 @@ class Load:
         self._session = session
         self._url = yarl.URL(url)
         self._deliveries = deliveries
+        self._sign = sign
         self._connections = connections
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(connections)
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,7 +107,7 @@ class Load:
             self.tally.explained(status, detail_of(answer))
 
     async def _post(self, delivery: Delivery) -> tuple[int, bytes]:
-        headers = {"X-Signature": delivery.signature}
+        headers = self._sign(delivery)
         async with self._session.post(
             self._url, data=delivery.body, headers=headers, allow_redirects=False
         ) as response:

@@ -42,12 +42,6 @@ def made_up() -> bytes:
     return encode(WebhookBody(str(uuid.uuid4()), sender, RECIPIENT, now, text))
 
 
-async def made_up_endlessly() -> AsyncIterator[bytes]:
-    """Yield new messages without end."""
-    while True:
-        yield made_up()
-
-
 async def lines(file: FileIO) -> AsyncIterator[bytes]:
     """Yield the file's lines unchanged, without the line feed; blank lines are left out.
 

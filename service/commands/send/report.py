@@ -39,24 +39,25 @@ def _progress(tally: Tally, total: int | None, elapsed_seconds: float) -> str:
     return f"sending  {tally.sent:,}{of_total}  {speed:,.0f}/s  {elapsed_seconds:.0f} s"
 
 
-def summary(tally: Tally, elapsed_seconds: float, rate: float) -> str:
+def summary(tally: Tally, elapsed_seconds: float, rate: float, noun: str) -> str:
     """The counts and latencies as a few lines of text."""
-    lines = [_headline(tally, elapsed_seconds, rate), *_counts(tally), *_latency(tally, rate)]
+    lines = [
+        _headline(tally, elapsed_seconds, rate, noun),
+        *_counts(tally),
+        *_latency(tally, rate),
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _headline(tally: Tally, elapsed_seconds: float, rate: float) -> str:
+def _headline(tally: Tally, elapsed_seconds: float, rate: float, noun: str) -> str:
     repeats = f" ({tally.repeats:,} of them repeats)" if tally.repeats else ""
     asked = f" ({rate:,.10g} asked for)" if rate else ""
     speed = tally.latencies.count / elapsed_seconds
+    plural = "" if tally.sent == 1 else "s"
     return (
-        f"sent {_messages(tally.sent)}{repeats} in {elapsed_seconds:.2f} s: "
+        f"sent {tally.sent:,} {noun}{plural}{repeats} in {elapsed_seconds:.2f} s: "
         f"{speed:,.0f} answers a second{asked}"
     )
-
-
-def _messages(count: int) -> str:
-    return f"{count:,} message" + ("s" if count != 1 else "")
 
 
 def _counts(tally: Tally) -> Iterator[str]:

@@ -17,14 +17,15 @@ from service.commands.send.report import progress, summary
 async def run(options: Options, deliveries: AsyncIterator[Delivery]) -> int:
     """Send all deliveries, print the summary, and return the exit code."""
     async with _session(options) as session:
-        load = Load(session, options.url, deliveries, options.connections)
+        sign = options.target.sign
+        load = Load(session, options.url, deliveries, sign, options.connections)
         signals = _stop_on_signals(load)
         begun = time.perf_counter()
         with progress(load.tally, options.count):
             await load.run()
         elapsed_seconds = time.perf_counter() - begun
     if load.failure is None or load.tally.latencies.count:
-        sys.stdout.write(summary(load.tally, elapsed_seconds, options.rate))
+        sys.stdout.write(summary(load.tally, elapsed_seconds, options.rate, options.target.noun))
     if load.failure is not None:
         sys.stderr.write(f"send: {load.failure}\n")
     return _exit_code(load, signals)
@@ -40,7 +41,6 @@ def _session(options: Options) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=options.connections),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Content-Type": "application/json"},
         timeout=aiohttp.ClientTimeout(total=options.timeout),
     )
 
