@@ -43,6 +43,10 @@ send *ARGS: (install "send")
     [ "${WEBHOOK_SECRET:-}${WEBHOOK_SECRET_FILE:-}" ] || export WEBHOOK_SECRET={{ secret }}
     exec {{ python }} -m service send "$@"
 
+# List the schemes of providers, and the sources of this environment
+sources: (install "service")
+    @{{ python }} -m service sources
+
 # Store messages from files (just import --help)
 import *ARGS: (install "service")
     @{{ python }} -m service import "$@"

@@ -25,12 +25,15 @@ COMMANDS = {
     "reindex": Command(
         "reindex", "make index and counts again, after messages were changed by SQL"
     ),
-    "send": Command("send.command", "sign messages and send them to a running service"),
+    "sources": Command(
+        "sources", "list the schemes of providers, and the sources of this environment"
+    ),
+    "send": Command("send.command", "sign messages or events and send them to a running service"),
     "import": Command("import_.command", "store messages from files"),
     "export": Command("export.command", "write messages to a file or standard output"),
 }
 
-WITHOUT_ARGUMENTS = ("serve", "migrate", "reindex")
+WITHOUT_ARGUMENTS = ("serve", "migrate", "reindex", "sources")
 USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
 """128 and the number of SIGINT, as shells report it."""
