@@ -51,6 +51,7 @@ from tests.support.strategies import (
     Question,
     Sent,
     deliveries,
+    json_values,
     microseconds,
     moments,
     questions,
@@ -73,12 +74,6 @@ filters = st.builds(
     texts,
 )
 positions = st.builds(Position, st.integers(INSTANT_MIN, INSTANT_MAX), texts)
-finite = st.floats(allow_nan=False, allow_infinity=False)
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | finite | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 @on_each_database

@@ -9,14 +9,9 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from service.errors import InvalidParameter
+from service.messages.addresses import ADDRESS_RULE, is_address
 from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
-from service.messages.message import (
-    E164,
-    E164_RULE,
-    MESSAGE_ID_CHARACTERS_MAX,
-    RULES,
-    TEXT_CHARACTERS_MAX,
-)
+from service.messages.message import RULES, TEXT_CHARACTERS_MAX, is_message_id
 from service.messages.text import fold
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter
 
@@ -77,8 +72,8 @@ def read_filter(given: Mapping[str, str]) -> Filter:
     Raises InvalidParameter, which names the parameter and its rule.
     """
     return Filter(
-        from_msisdn=read(given, "from", None, _phone_number, E164_RULE),
-        to_msisdn=read(given, "to", None, _phone_number, E164_RULE),
+        from_msisdn=read(given, "from", None, _address, ADDRESS_RULE),
+        to_msisdn=read(given, "to", None, _address, ADDRESS_RULE),
         since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
         until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
         q_folded=read(given, "q", "", _search, Q_RULE),
@@ -88,9 +83,8 @@ def read_filter(given: Mapping[str, str]) -> Filter:
 
 def parse_message_id(text: str) -> str:
     """Raises ValueError for a text that is no message's id."""
-    if not 1 <= len(text) <= MESSAGE_ID_CHARACTERS_MAX or text.isspace() or "\0" in text:
+    if not is_message_id(text):
         raise ValueError
-    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
     return text
 
 
@@ -101,12 +95,12 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
-def _phone_number(text: str) -> str:
-    # In a query string an unescaped + means a space.
-    number = "+" + text[1:] if text.startswith(" ") else text
-    if not re.match(E164, number):
+def _address(text: str) -> str:
+    # In a query string an unescaped + means a space. No address begins with one.
+    address = "+" + text[1:] if text.startswith(" ") else text
+    if not is_address(address):
         raise ValueError
-    return number
+    return address
 
 
 def _instant(text: str) -> int:

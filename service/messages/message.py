@@ -2,16 +2,16 @@
 
 import codecs
 import re
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from service.errors import InvalidMessage
+from service.messages.addresses import ADDRESS, ADDRESS_RULE, E164, E164_RULE, is_address
 from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
 from service.messages.text import fold
 
-E164 = r"\A\+[1-9][0-9]{1,14}\Z"
-E164_RULE = "an E.164 number: +, then 2 to 15 digits, the first not 0"
 MESSAGE_ID_CHARACTERS_MAX = 255
 TEXT_CHARACTERS_MAX = 4096
 
@@ -25,11 +25,15 @@ RULES = {
 }
 """What each field must be, in the words of the answer that refuses it."""
 
+STORED_RULES = RULES | {"from": ADDRESS_RULE, "to": ADDRESS_RULE}
+"""What each field of a stored message is: messaging providers have other addresses as well."""
+
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """What a text gets for U+0000 and for a lone surrogate, which databases cannot store."""
 
 MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=MESSAGE_ID_CHARACTERS_MAX)]
 Msisdn = Annotated[str, msgspec.Meta(pattern=E164)]
+Address = Annotated[str, msgspec.Meta(pattern=ADDRESS)]
 
 
 class WebhookBody(msgspec.Struct, gc=False, frozen=True):
@@ -40,6 +44,13 @@ class WebhookBody(msgspec.Struct, gc=False, frozen=True):
     to_msisdn: Msisdn = msgspec.field(name="to")
     ts: Annotated[str, msgspec.Meta(pattern=RFC3339)]
     text: Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)] | None = None
+
+
+class StoredBody(WebhookBody, gc=False, frozen=True, kw_only=True):
+    """A stored message, as an export writes it."""
+
+    from_msisdn: Address = msgspec.field(name="from")
+    to_msisdn: Address = msgspec.field(name="to")
 
 
 class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
@@ -60,9 +71,18 @@ class _Identified(msgspec.Struct, gc=False, frozen=True):
     message_id: MessageId
 
 
-_decode_body = msgspec.json.Decoder(WebhookBody).decode
+class _Form(NamedTuple):
+    """How a message is written."""
+
+    decode: Callable[[bytes], WebhookBody]
+    rules: Mapping[str, str]
+
+
+_WEBHOOK = _Form(msgspec.json.Decoder(WebhookBody).decode, RULES)
+_STORED = _Form(msgspec.json.Decoder(StoredBody).decode, STORED_RULES)
 _decode_id = msgspec.json.Decoder(_Identified).decode
 _field_of_error = re.compile(r"at `\$\.(\w+)`|missing required field `(\w+)`")
+_unstorable = re.compile("[\0\ud800-\udfff]")
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # The backslash of an escape has an even number of others before it.
 _surrogates = re.compile(
@@ -79,33 +99,82 @@ def decode_message(body: bytes) -> Message:
 
     Raises InvalidMessage, which names the field and its rule.
     """
+    return _decode_or_mend(body, _WEBHOOK)
+
+
+def decode_stored_message(line: bytes) -> Message:
+    """The message in a line of an export, which a messaging provider may have sent.
+
+    Raises InvalidMessage, which names the field and its rule.
+    """
+    return _decode_or_mend(line, _STORED)
+
+
+def make_message(message_id: Any, sender: Any, recipient: Any, ts: int, text: Any) -> Message:
+    """A message of a messaging provider, from what stands where its fields should be.
+
+    Raises InvalidMessage, which names the field and its rule.
+    """
+    if not isinstance(message_id, str) or not is_message_id(message_id):
+        raise _broken("message_id", STORED_RULES)
+    for field, address in (("from", sender), ("to", recipient)):
+        if not isinstance(address, str) or not is_address(address):
+            raise _broken(field, STORED_RULES)
+    if text is not None:
+        if not isinstance(text, str) or len(text) > TEXT_CHARACTERS_MAX:
+            raise _broken("text", STORED_RULES)
+        text = _unstorable.sub(REPLACEMENT, text)
+    return Message(message_id, sender, recipient, ts, text, _fold_if_other(text))
+
+
+def is_message_id(text: str) -> bool:
+    """Whether a text can be a message's id."""
+    return (
+        1 <= len(text) <= MESSAGE_ID_CHARACTERS_MAX
+        and not text.isspace()
+        and _unstorable.search(text) is None
+    )
+
+
+def decode_json(body: bytes) -> Any:
+    """The JSON in a body, with U+0000 for each lone surrogate.
+
+    Raises InvalidMessage if it is no JSON in UTF-8, or nested too deep.
+    """
     try:
-        return _decode(body)
+        return msgspec.json.decode(_mend(body))
+    except _NOT_JSON:
+        raise _not_json() from None
+
+
+def _decode_or_mend(body: bytes, form: _Form) -> Message:
+    try:
+        return _decode(body, form)
     except _NOT_JSON:
         pass
     try:
-        return _decode(_mend(body))
+        return _decode(_mend(body), form)
     except _NOT_JSON:
-        raise InvalidMessage("the body must be valid JSON in UTF-8") from None
+        raise _not_json() from None
 
 
-def _decode(body: bytes) -> Message:
+def _decode(body: bytes, form: _Form) -> Message:
     try:
-        sent = _decode_body(body)
+        sent = form.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise _explain(error, form.rules) from None
     message_id, text = sent.message_id, sent.text
     # JSON has only one way to write U+0000. Most bodies do not hold it.
     if b"\\u0000" in body:
         if "\0" in message_id:
-            raise _broken("message_id")
+            raise _broken("message_id", form.rules)
         text = text and text.replace("\0", REPLACEMENT)
     if message_id.isspace():
-        raise _broken("message_id")
+        raise _broken("message_id", form.rules)
     try:
         ts = parse_instant(sent.ts)
     except ValueError:
-        raise _broken("ts") from None
+        raise _broken("ts", form.rules) from None
     return Message(message_id, sent.from_msisdn, sent.to_msisdn, ts, text, _fold_if_other(text))
 
 
@@ -115,7 +184,7 @@ def find_message_id(body: bytes) -> str | None:
         message_id = _decode_id(_mend(body)).message_id
     except _NOT_JSON:
         return None
-    return None if "\0" in message_id or message_id.isspace() else message_id
+    return message_id if is_message_id(message_id) else None
 
 
 def _mend(body: bytes) -> bytes:
@@ -137,14 +206,18 @@ def _fold_if_other(text: str | None) -> str | None:
     return None if folded == text else folded
 
 
-def _explain(error: msgspec.ValidationError) -> InvalidMessage:
+def _explain(error: msgspec.ValidationError, rules: Mapping[str, str]) -> InvalidMessage:
     found = _field_of_error.search(str(error))
     if found is None:
         return InvalidMessage("the body must be a JSON object")
     if found[2]:
-        return InvalidMessage(f"{found[2]} is required: {RULES[found[2]]}", found[2])
-    return _broken(found[1])
+        return InvalidMessage(f"{found[2]} is required: {rules[found[2]]}", found[2])
+    return _broken(found[1], rules)
 
 
-def _broken(field: str) -> InvalidMessage:
-    return InvalidMessage(f"{field} must be {RULES[field]}", field)
+def _broken(field: str, rules: Mapping[str, str]) -> InvalidMessage:
+    return InvalidMessage(f"{field} must be {rules[field]}", field)
+
+
+def _not_json() -> InvalidMessage:
+    return InvalidMessage("the body must be valid JSON in UTF-8")

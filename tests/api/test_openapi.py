@@ -13,8 +13,9 @@ from service.api.messages import export, page
 from service.api.messages.walk import FORMATS, NDJSON
 from service.app import PATHS
 from service.errors import Refusal, RequestError
+from service.messages.addresses import ADDRESS
 from service.messages.instants import RFC3339
-from service.messages.message import E164, TEXT_CHARACTERS_MAX, WebhookBody
+from service.messages.message import TEXT_CHARACTERS_MAX, WebhookBody
 from tests.api.test_authorization import PROTECTED
 from tests.api.test_errors import ALLOWED
 from tests.support.api.openapi import DOCUMENT, SCHEMAS, ecma, operations, query_parameters, resolve
@@ -80,7 +81,8 @@ def test_its_bounds_are_those_of_the_code() -> None:
     assert (offset["minimum"], offset["maximum"]) == (0, page.OFFSET_MAX)
     assert (q["minLength"], q["maxLength"]) == (1, TEXT_CHARACTERS_MAX)
     assert (found["format"]["enum"], found["format"]["default"]) == (list(FORMATS), NDJSON.name)
-    assert found["from"]["pattern"] == ecma(E164).replace(r"\+", "[+ ]")
+    assert SCHEMAS["Address"]["pattern"] == ecma(ADDRESS)
+    assert found["from"]["pattern"] == ecma(ADDRESS).replace(r"\+", "[+ ]")
     assert found["since"]["pattern"] == ecma(RFC3339)
     for name, below, above in (("limit", 0, 101), ("offset", -1, page.OFFSET_MAX + 1)):
         for value in (below, above):

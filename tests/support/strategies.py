@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from service.messages.addresses import is_address
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Row
 from tests.support.service import Json
 
@@ -134,6 +135,20 @@ sent = st.builds(
     text=st.none() | texts_with_cases | texts | unstorable_texts,
     offset_minutes=st.sampled_from([0, 0, 540, -330, 1439, -1439]),
 )
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+addresses = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64)
+    | st.text("\",'=@-; a1", min_size=1, max_size=64)
+).filter(is_address)
+"""What a messaging provider may call a sender or a recipient."""
 
 
 @st.composite

@@ -56,12 +56,12 @@ def encode_ndjson(rows: Sequence[Row]) -> bytes:
 def encode_csv(rows: Sequence[Row]) -> bytes:
     """RFC 4180, without the csv module, which takes longer than the database.
 
-    A text is quoted, and null is not: so an empty text (`""`) differs from null.
+    A text is quoted, and null is not: so an empty text (`""`) differs from null. Numbers are not.
     """
     lines = [
-        f"{_quote(message_id)},{from_msisdn},{to_msisdn},{format_instant(ts)},"
+        f"{_quote(message_id)},{_quote_name(sender)},{_quote_name(recipient)},{format_instant(ts)},"
         f"{'' if text is None else _quote(text)}\r\n"
-        for message_id, from_msisdn, to_msisdn, ts, text in rows
+        for message_id, sender, recipient, ts, text in rows
     ]
     return "".join(lines).encode()
 
@@ -82,6 +82,10 @@ def _as_text(row: Row) -> Row:
 
 def _mark_as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(MARKED) else cell
+
+
+def _quote_name(address: str) -> str:
+    return address if address.lstrip("'+").isdecimal() else _quote(address)
 
 
 def _quote(text: str) -> str:

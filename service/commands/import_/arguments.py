@@ -11,7 +11,8 @@ from service.commands.import_.sources import STANDARD_INPUT
 DESCRIPTION = "Store messages from files, as webhooks would have: one JSON object a line (NDJSON)."
 EPILOG = """\
 A line holds a message as `data` of GET /messages shows it, or as a webhook brings it, and must pass
-the same validation; a message_id that is there already changes nothing. The database is that of
+the same validation; only `from` and `to` may be what messaging providers send as well: short codes
+and names. A message_id that is there already changes nothing. The database is that of
 DATABASE_URL or DATABASE_URL_FILE, and no line may be longer than MAX_BODY_BYTES.
 
 It can be interrupted (Ctrl-C, SIGTERM) and run again: what is stored then counts as duplicate. It

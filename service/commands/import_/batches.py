@@ -9,7 +9,7 @@ from service.commands.import_.lines import Piece, split
 from service.commands.import_.rejects import Rejects, RejectsError
 from service.commands.import_.sources import STANDARD_INPUT, Content, Shut, Valve
 from service.errors import InvalidMessage
-from service.messages.message import Message, decode_message
+from service.messages.message import Message, decode_stored_message
 
 BATCH_BYTES_MAX = 4 << 20
 """Bounds the memory of a batch, however long its lines are."""
@@ -94,7 +94,7 @@ class Reader:
             try:
                 if len(line) > self._line_bytes_max:
                     raise InvalidMessage(self._too_long)
-                self._batch.messages.append(decode_message(line))
+                self._batch.messages.append(decode_stored_message(line))
             except InvalidMessage as error:
                 self._rejects.keep(line)
                 self._reject(str(error).removeprefix("the body "))

@@ -1,6 +1,7 @@
 """`python -m service export`: formats, files and arguments."""
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from service.commands import compression
 from service.commands.export.command import main
+from service.commands.import_.command import main as import_
 from tests.support.api.exports import (
     COMMAND,
     QUERIES,
@@ -90,6 +92,24 @@ def test_the_format_and_the_compression_of_a_file(
     assert not list(tmp_path.glob(".export*"))
 
 
+def test_what_messaging_providers_sent_comes_back(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one database to another. An address with a comma is found, and stays in its cell."""
+    sent = [
+        message(message_id=name, text=name, **{"from": name, "to": "12345"})
+        for name in ("+4911", "ACME", "Anna, Bert & Co", "US.13491208655302741918")
+    ]
+    (tmp_path / "sent").write_text("".join(f"{json.dumps(each)}\n" for each in sent))
+    for name, value in environment_of(database_url).items():
+        monkeypatch.setenv(name, value)
+    assert import_([str(tmp_path / "sent")]) == 0
+    assert parse_ndjson(export().output) == sent
+    assert parse_csv(export("--format", "csv").output) == sent
+    assert parse_excel(export("--format", "csv", "--excel").output) == sent
+    assert parse_ndjson(export("--from", "Anna, Bert & Co", "--to", "12345").output) == sent[2:3]
+
+
 @on_sqlite
 @pytest.mark.usefixtures("database")
 def test_one_message_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +186,7 @@ def test_no_database_is_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--from", "4911"], "--from must be an E.164 number"),
+        (["--from", "+04911"], "--from must be an E.164 number"),
         (["--to="], "--to must be an E.164 number"),
         (["--since", "yesterday"], "--since must be an RFC 3339 instant"),
         (["--until", "2025-02-29T00:00:00Z"], "--until must be an RFC 3339 instant"),

@@ -24,7 +24,7 @@ BAD_LINES: list[tuple[Json | bytes, str]] = [
     (b'{"message_id": "\xff"}', "must be valid JSON in UTF-8"),
     (b'{"x":' + b"[" * 5_000, "must be valid JSON in UTF-8"),
     (b"[]", "must be a JSON object"),
-    (message(**{"from": "0170 the private text"}), "from must be an E.164 number: "),
+    (message(**{"from": "+49 170 the private text"}), "from must be an E.164 number: "),
     (without("to"), "to is required: an E.164 number: "),
     (message(ts="2025-02-30T00:00:00Z"), "ts must be an RFC 3339 instant with Z or an offset"),
     (message(message_id=" "), "message_id must be a string of 1 to 255 characters"),
