@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from service.messages.event import Event
 from service.messages.message import Message
 
 INSTANT_MIN = -(2**63)
@@ -55,12 +56,12 @@ class DatabaseSilent(StoreError):
 
 
 class Outcome(Enum):
-    """What became of a message that is now on stable storage."""
+    """What became of a message or an event that is now on stable storage."""
 
     CREATED = "created"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
-    """A duplicate whose other fields differ from what is stored; the first one stays."""
+    """A duplicate whose other fields (of an event: whose body) differ; the first one stays."""
 
 
 class Position(NamedTuple):
@@ -104,6 +105,71 @@ class Totals(NamedTuple):
     top_senders: list[tuple[str, int]]
 
 
+class EventPosition(NamedTuple):
+    """A place in the order of all events: by `received_at`, then by source and id."""
+
+    received_at: int
+    source: str
+    event_id: str
+
+
+class EventFilter(NamedTuple):
+    """Which events: each part narrows the choice, and a neutral value does not."""
+
+    source: str | None = None
+    type: str | None = None
+    has_problem: bool | None = None
+    since: int = INSTANT_MIN
+    until: int = INSTANT_MAX
+    """`since` <= `received_at` < `until`."""
+    is_descending: bool = False
+
+
+class EventRow(NamedTuple):
+    """One stored event: the fields of an `Event`."""
+
+    source: str
+    event_id: str
+    type: str | None
+    received_at: int
+    headers: str
+    content_type: str | None
+    body: bytes
+    problem: str | None
+    message_ids: tuple[str, ...]
+    """The messages that it brought, also by `resolve`."""
+
+    @property
+    def position(self) -> EventPosition:
+        return EventPosition(self.received_at, self.source, self.event_id)
+
+
+class EventPage(NamedTuple):
+    """Some events in order."""
+
+    rows: list[EventRow]
+    has_more: bool
+    """Whether more events follow. A page that bodies made short is not the last one."""
+
+
+class SourceTotals(NamedTuple):
+    """What is stored of one source."""
+
+    source: str
+    event_count: int
+    problem_count: int
+    last_received_at: int | None
+    """None if others have deleted its events."""
+
+
+class Mended(NamedTuple):
+    """An event whose problem is solved, and the messages that it holds."""
+
+    source: str
+    event_id: str
+    messages: Sequence[Message]
+
+
 class Reader(Protocol):
     """One database, open to be read. Its methods raise StoreError when it does not answer."""
 
@@ -119,6 +185,30 @@ class Reader(Protocol):
 
         Raises QueryTimeout where it takes longer than `seconds_max`, or than any read may.
         """
+        ...
+
+    async def events(
+        self, chosen: EventFilter, after: EventPosition | None, limit: int, bytes_max: int
+    ) -> EventPage:
+        """At most `limit` events after `after`, in order; fewer where the bodies of more would have
+        over `bytes_max` bytes, but at least one.
+
+        A walk gives no event twice, and every event that was there when it began and was not
+        deleted: an event never moves. One that is stored later may lie before the walk's place, as
+        the clocks of instances differ, and imports bring old events.
+        """
+        ...
+
+    async def event(self, source: str, event_id: str) -> EventRow | None:
+        """The event of this name."""
+        ...
+
+    async def event_of_message(self, message_id: str) -> tuple[str, str] | None:
+        """(source, event_id) of a stored event that brought this message."""
+        ...
+
+    async def source_totals(self) -> list[SourceTotals]:
+        """The kept counts of each source, ordered by its name."""
         ...
 
     async def close(self) -> None:
@@ -148,10 +238,21 @@ class Store(Reader, Protocol):
         """What an operator should know of this database, once open: (event, message)."""
         ...
 
-    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def insert(
+        self, messages: Sequence[Message], events: Sequence[Event] = ()
+    ) -> list[Outcome]:
         """Store what is not there yet, in one transaction that is durable when this returns.
 
-        Gives one outcome a message, in their order.
+        The messages of an event are stored if the event is new. Gives one outcome a message, then
+        one an event, in their order; none for the messages of events.
+        """
+        ...
+
+    async def resolve(self, mended: Sequence[Mended]) -> list[Outcome]:
+        """Clear the problems of events, and store their messages as theirs, in one transaction.
+
+        Gives one outcome for each message, in order. An event that is not there is passed over, and
+        its messages are stored.
         """
         ...
 
@@ -160,7 +261,7 @@ class Store(Reader, Protocol):
         ...
 
     async def reindex(self) -> None:
-        """Make the index and the counts again from the messages, also while others use them."""
+        """Make the index and all counts again, also while others use them."""
         ...
 
     def messages_behind(self) -> int:

@@ -1,7 +1,8 @@
-"""Who was first? What became of each message of a batch, the same for every database."""
+"""Who was first? What became of each part of a batch, the same for every database."""
 
 from collections.abc import Mapping, Sequence
 
+from service.messages.event import Event
 from service.messages.message import Message
 from service.store.interface import Outcome, Row, StoreError
 
@@ -38,6 +39,35 @@ def classify(
             is_same = _fields(message) == _fields(winners[message.message_id])
             outcomes.append(Outcome.DUPLICATE if is_same else Outcome.CONFLICT)
     return outcomes
+
+
+def classify_events(
+    events: Sequence[Event], created_count: int, stored: Mapping[int, bool]
+) -> list[Outcome]:
+    """One outcome an event, in their order.
+
+    `created_count` is how many the database has just stored. `stored` has the others by their
+    place in the batch, and whether the body there is the same. Raises StoreError as `classify`.
+    """
+    first: dict[tuple[str, str], Event] = {}
+    outcomes: list[Outcome] = []
+    for place, event in enumerate(events):
+        winner = first.setdefault((event.source, event.event_id), event)
+        if place not in stored and winner is event:
+            outcomes.append(Outcome.CREATED)
+        else:
+            is_same = stored.get(place, event.body == winner.body)
+            outcomes.append(Outcome.DUPLICATE if is_same else Outcome.CONFLICT)
+    if outcomes.count(Outcome.CREATED) != created_count:
+        raise StoreError("the database neither stored an event nor had it")
+    return outcomes
+
+
+def list_created(events: Sequence[Event], outcomes: Sequence[Outcome]) -> list[Event]:
+    """The events that the batch has just stored."""
+    return [
+        event for event, outcome in zip(events, outcomes, strict=True) if outcome is Outcome.CREATED
+    ]
 
 
 def _fields(message: Message | Row) -> tuple[str, str, int, str | None]:

@@ -15,6 +15,7 @@ _PACKAGE = Path(__file__).parent.parent
 class Queries(msgspec.Struct, frozen=True, kw_only=True):
     """The queries that every database has, each as the text of its file."""
 
+    clear_problems: str
     count_by_from: str
     count_by_scan: str
     count_by_text: str
@@ -22,8 +23,18 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     count_by_ts: str
     create_migrations: str
     estimate_text: str
+    event_of_message: str
+    events_by_problem: str
+    events_by_problem_desc: str
+    events_by_source: str
+    events_by_source_desc: str
+    events_by_type: str
+    events_by_type_desc: str
+    find_events: str
     find_messages: str
+    insert_events: str
     insert_messages: str
+    link_messages: str
     list_migrations: str
     page_by_from: str
     page_by_from_desc: str
@@ -34,11 +45,13 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     page_by_ts: str
     page_by_ts_desc: str
     read_connection: str
+    read_events: str
     read_totals: str
     record_migration: str
     total_of_all: str
     total_of_recipient: str
     total_of_sender: str
+    total_of_sources: str
     write_probe: str
 
 
@@ -51,6 +64,7 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     begin_write: str
     check_integrity: str
     checkpoint: str
+    count_events: str
     count_unindexed: str
     create_batch: str
     empty_batch: str
@@ -66,9 +80,11 @@ class SqliteQueries(Queries, frozen=True, kw_only=True):
     index_totals: str
     insert_indexed: str
     measure_batch: str
+    measure_sources: str
     page_of_found: str
     quick_check: str
     read_indexed: str
+    read_last_event_seq: str
     read_last_seq: str
     read_message_id: str
     record_indexed: str
@@ -95,6 +111,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     read_server: str
     read_size: str
     recount: str
+    recount_sources: str
     wait_for_totals: str
 
 

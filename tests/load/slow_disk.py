@@ -6,24 +6,27 @@ import time
 from collections.abc import Sequence
 
 from service.__main__ import main
+from service.messages.event import Event
 from service.messages.message import Message
-from service.store.interface import Outcome
-from service.store.sqlite.store import SqliteStore
+from service.store.sqlite.writes import Stored, Writes
 
 MESSAGE_SECONDS = 0.002
 
 
 def slow_down() -> None:
     """Let every batch wait in the writer's thread before it is stored."""
-    insert = SqliteStore._insert
+    insert = Writes.insert
 
     def insert_slowly(
-        store: SqliteStore, connection: sqlite3.Connection, messages: Sequence[Message]
-    ) -> list[Outcome]:
-        time.sleep(len(messages) * MESSAGE_SECONDS)
-        return insert(store, connection, messages)
+        writes: Writes,
+        connection: sqlite3.Connection,
+        messages: Sequence[Message],
+        events: Sequence[Event],
+    ) -> Stored:
+        time.sleep((len(messages) + len(events)) * MESSAGE_SECONDS)
+        return insert(writes, connection, messages, events)
 
-    setattr(SqliteStore, "_insert", insert_slowly)  # noqa: B010
+    setattr(Writes, "insert", insert_slowly)  # noqa: B010
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.store.postgres.parameters import number_parameters
-from service.store.postgres.store import COLUMNS
+from service.store.postgres.writes import COLUMNS, list_columns
 from service.store.queries import PostgresQueries, SqliteQueries
 from tests.support.postgres.install import find_install
 from tests.support.postgres.install import run as run_program
@@ -164,7 +164,8 @@ def test_what_the_readme_types_into_the_shell_works(shell: str, tmp_path: Path) 
 def test_a_query_can_be_pasted_into_the_shell(shell: str, name: str) -> None:
     text = (SQL / "queries" / f"{name}.sql").read_text("utf-8")
     values = dict.fromkeys(re.findall(r":\w+", text), "0")
-    values |= {":batch": "'[]'", ":message_ids": "'[]'", ":uri": "':memory:'"}
+    lists = (":batch", ":counts", ":links", ":message_ids", ":names")
+    values |= dict.fromkeys(lists, "'[]'") | {":uri": "':memory:'"}
     lines = [f'.parameter set {parameter} "{value}"' for parameter, value in values.items()]
     files = ("schema.sql", "index.sql", "reader.sql", "queries/create_batch.sql")
     schema = "".join((SQL / file).read_text("utf-8") for file in files)
@@ -208,7 +209,10 @@ PSQL_VALUES = (
         ("limit", "offset", "number", "few_messages", "candidates_max", "is_descending"), "0"
     )
     | dict.fromkeys(("since", "until", "after_ts", "before_ts"), r"'\'infinity\''")
+    | dict.fromkeys(("after_received_at", "before_received_at"), r"'\'infinity\''")
+    | {"skips_problems": "false"}
     | dict.fromkeys(COLUMNS, r"'\'{}\''")
+    | dict.fromkeys((*list_columns([]), "places"), r"'\'{}\''")
 )
 
 

@@ -151,9 +151,9 @@ def test_a_missing_file_is_told(checkout: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_migration_that_fails_is_told(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (checkout / "sql/sqlite/migrations/0002_a.sql").write_text("NONSENSE;", "utf-8")
+    next_migration(checkout).write_text("NONSENSE;", "utf-8")
     assert work([Sqlite()], checkout, is_check=False) == 1
-    assert '0002_a.sql: near "NONSENSE": syntax error' in capsys.readouterr().out
+    assert '_a.sql: near "NONSENSE": syntax error' in capsys.readouterr().out
 
 
 def test_a_changed_plan_is_shown_and_written(
@@ -172,9 +172,14 @@ def test_a_check_of_a_changed_plan_fails_and_writes_nothing(checkout: Path) -> N
     assert (checkout / PLANS).read_bytes() == before
 
 
+def next_migration(checkout: Path) -> Path:
+    """Where the migration after the service's last one goes."""
+    folder = checkout / "sql/sqlite/migrations"
+    return folder / f"{len(list(folder.iterdir())) + 1:04}_a.sql"
+
+
 def test_a_new_migration_shows_in_the_schema(checkout: Path) -> None:
-    migration = checkout / "sql/sqlite/migrations/0002_note.sql"
-    migration.write_text(
+    next_migration(checkout).write_text(
         "-- Not of the schema: what the file is for.\n\n"
         "-- What people note.\n"
         "CREATE TABLE notes (\n    note TEXT -- short\n) STRICT;\n\n"

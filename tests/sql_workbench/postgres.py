@@ -1,8 +1,8 @@
 """The workbench's view of PostgreSQL, through the service's driver and numbering of parameters.
 
 It uses PostgreSQL 17 with pg_trgm. Plans for empty tables say little, so it stores some thousands
-of messages, the same ones each time. ANALYZE reads all of so few, so the statistics are the same,
-too. The planner has its default settings, except for COSTS.
+of messages and events, the same ones each time. ANALYZE reads all of so few, so the statistics are
+the same, too. The planner has its default settings, except for COSTS.
 """
 
 import asyncio
@@ -33,6 +33,12 @@ MESSAGES = 20_000
 BATCH_MESSAGES = 100
 """Of the batches the last one is pending: neither in the counts nor in the index of texts."""
 
+EVENTS = 10_000
+SOURCES = 5
+PROBLEMS = 50
+"""One event of so many has a problem."""
+BODY_BYTES = 500
+
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 SAMPLES: dict[str, Any] = {
     "message_id": "m-1",
@@ -43,6 +49,15 @@ SAMPLES: dict[str, Any] = {
     "after_message_id": "",
     "before_ts": NOON + timedelta(minutes=5),
     "before_message_id": "",
+    "after_received_at": NOON,
+    "after_source": "source-1",
+    "after_event_id": "",
+    "before_received_at": NOON + timedelta(minutes=5),
+    "before_source": "source-1",
+    "before_event_id": "",
+    "source": None,
+    "type": "type-1",
+    "skips_problems": False,
     "is_descending": False,
     "until": NOON + timedelta(minutes=5),
     "q": "number 1234",
@@ -182,6 +197,23 @@ async def fill(connection: Any, queries: dict[str, str]) -> None:
             texts,
             [text.casefold() for text in texts],
         )
+    await connection.fetch(
+        number_parameters(queries["insert_events"]).sql,
+        [f"source-{number % SOURCES}" for number in range(EVENTS)],
+        [f"{chance.getrandbits(64):016x}" for _ in range(EVENTS)],
+        [f"type-{number % 7}" for number in range(EVENTS)],
+        [NOON + timedelta(seconds=number) for number in range(EVENTS)],
+        ["{}"] * EVENTS,
+        [None] * EVENTS,
+        [None if number % PROBLEMS else "a problem" for number in range(EVENTS)],
+        [b"x" * BODY_BYTES] * EVENTS,
+    )
+    await connection.fetch(
+        number_parameters(queries["link_messages"]).sql,
+        [f"m-{number}" for number in range(EVENTS)],
+        [f"source-{number % SOURCES}" for number in range(EVENTS)],
+        [f"{chance.getrandbits(64):016x}" for _ in range(EVENTS)],
+    )
     await connection.execute("VACUUM ANALYZE")
 
 

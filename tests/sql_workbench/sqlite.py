@@ -19,7 +19,15 @@ _commented = re.compile(
     r"(?P<comment>(?:^--[^\n]*\n)*)^(?P<definition>CREATE .*);", re.MULTILINE | re.DOTALL
 )
 
-SAMPLES = {"batch": "[]", "message_ids": "[]", "uri": "file::memory:"}
+SAMPLES = {
+    "batch": "[]",
+    "bodies": b"",
+    "counts": "[]",
+    "links": "[]",
+    "message_ids": "[]",
+    "names": "[]",
+    "uri": "file::memory:",
+}
 """The parameters that can't be 0."""
 
 SCHEMA_HEADER = """\

@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
+from service.messages.event import Event
 from service.messages.message import Message
 from service.store.access_paths import FEW_MESSAGES, READS_IN_A_ROW
 from service.store.interface import Outcome, Store
@@ -67,10 +68,12 @@ def steer(store: SqliteStore | PostgresStore, indexing: Indexing) -> None:
         return
     insert = store.insert
 
-    async def insert_and_index(messages: Sequence[Message]) -> list[Outcome]:
+    async def insert_and_index(
+        messages: Sequence[Message], events: Sequence[Event] = ()
+    ) -> list[Outcome]:
         if indexing is Indexing.BEFORE:
             await store.index_all()
-        outcomes = await insert(messages)
+        outcomes = await insert(messages, events)
         if indexing is Indexing.AFTER:
             await store.index_all()
         return outcomes

@@ -10,6 +10,7 @@ import pytest
 
 from service.errors import DatabaseError
 from service.store.migrate import Migration, choose_pending, load_migrations
+from service.store.queries import sql_folder
 from service.store.sqlite.connection import split_statements
 from tests.store.databases import SqliteDatabase
 from tests.store.messages import message
@@ -19,6 +20,9 @@ ONE, TWO, THREE = (
     Migration(number, f"{number:04}_{name}.sql", f"digest of {name}", "SELECT 1;")
     for number, name in ((1, "one"), (2, "two"), (3, "three"))
 )
+OWN = len(load_migrations(sql_folder("sqlite") / "migrations"))
+"""The number of the service's last migration."""
+
 SLOW = """
 CREATE TABLE NAME AS
 WITH RECURSIVE numbers (number) AS (
@@ -149,68 +153,67 @@ def database(tmp_path: Path) -> SqliteDatabase:
 @pytest.mark.anyio
 async def test_a_new_migration_runs_at_the_next_start(database: SqliteDatabase) -> None:
     await open_and_insert(database, "a")
-    add(database, "0002_note.sql", "CREATE TABLE notes (note TEXT) STRICT;")
+    name = add(database, 1, "note", "CREATE TABLE notes (note TEXT) STRICT;")
     await open_and_insert(database, "b")
     assert query(database, "SELECT count(*) FROM messages") == [(2,)]
     assert query(database, "SELECT count(*) FROM notes") == [(0,)]
-    assert [name for _, name in numbers(database)][1:] == ["0002_note.sql"]
+    assert added(database) == [name]
 
 
 @pytest.mark.anyio
 async def test_a_migration_that_fails_half_way_leaves_nothing(database: SqliteDatabase) -> None:
     await open_and_insert(database, "a")
-    add(database, "0002_good.sql", "CREATE TABLE good (x);")
-    add(
+    good = add(database, 1, "good", "CREATE TABLE good (x);")
+    bad = add(
         database,
-        "0003_bad.sql",
+        2,
+        "bad",
         "CREATE TABLE half (x);\nINSERT INTO half VALUES (1);\nDELETE FROM messages;\nNONSENSE;",
     )
     before = query(database, "SELECT * FROM messages")
-    with pytest.raises(
-        DatabaseError, match=r'0003_bad\.sql failed and was undone: near "NONSENSE"'
-    ):
+    with pytest.raises(DatabaseError, match=f'{bad} failed and was undone: near "NONSENSE"'):
         await open_and_insert(database, "b")
     assert query(database, "SELECT name FROM sqlite_schema WHERE name IN ('good', 'half')") == [
         ("good",)
     ]
     assert query(database, "SELECT * FROM messages") == before
-    assert [number for number, _ in numbers(database)] == [1, 2]
+    assert added(database) == [good]
 
 
 @pytest.mark.anyio
 async def test_a_migration_that_brings_its_own_transaction_is_refused(
     database: SqliteDatabase,
 ) -> None:
-    add(database, "0002_a.sql", "BEGIN;\nCREATE TABLE notes (note TEXT) STRICT;\nCOMMIT;")
-    with pytest.raises(DatabaseError, match=r"0002_a\.sql failed and was undone"):
+    name = add(database, 1, "a", "BEGIN;\nCREATE TABLE notes (note TEXT) STRICT;\nCOMMIT;")
+    with pytest.raises(DatabaseError, match=f"{name} failed and was undone"):
         await open_and_insert(database, "a")
 
 
 @pytest.mark.anyio
 async def test_a_mended_migration_runs(database: SqliteDatabase) -> None:
-    add(database, "0002_a.sql", "NONSENSE;")
+    add(database, 1, "a", "NONSENSE;")
     with pytest.raises(DatabaseError):
         await open_and_insert(database, "a")
-    add(database, "0002_a.sql", "CREATE TABLE notes (note TEXT) STRICT;")
+    name = add(database, 1, "a", "CREATE TABLE notes (note TEXT) STRICT;")
     await open_and_insert(database, "a")
-    assert [number for number, _ in numbers(database)] == [1, 2]
+    assert added(database) == [name]
 
 
 @pytest.mark.anyio
 async def test_an_older_service_refuses_a_newer_database(database: SqliteDatabase) -> None:
-    add(database, "0002_a.sql", "CREATE TABLE notes (note TEXT) STRICT;")
+    name = add(database, 1, "a", "CREATE TABLE notes (note TEXT) STRICT;")
     await open_and_insert(database, "a")
-    (database.sql / "migrations" / "0002_a.sql").unlink()
-    with pytest.raises(DatabaseError, match=r"newer version of the service, which ran 0002_a\.sql"):
+    (database.sql / "migrations" / name).unlink()
+    with pytest.raises(DatabaseError, match=f"newer version of the service, which ran {name}"):
         await open_and_insert(database, "b")
 
 
 @pytest.mark.anyio
 async def test_an_edited_migration_stops_the_start(database: SqliteDatabase) -> None:
-    add(database, "0002_a.sql", "CREATE TABLE notes (note TEXT) STRICT;")
+    name = add(database, 1, "a", "CREATE TABLE notes (note TEXT) STRICT;")
     await open_and_insert(database, "a")
-    add(database, "0002_a.sql", "CREATE TABLE notes (note TEXT, more TEXT) STRICT;")
-    with pytest.raises(DatabaseError, match=r"0002_a\.sql is not what this database was given"):
+    add(database, 1, "a", "CREATE TABLE notes (note TEXT, more TEXT) STRICT;")
+    with pytest.raises(DatabaseError, match=f"{name} is not what this database was given"):
         await open_and_insert(database, "b")
 
 
@@ -218,7 +221,8 @@ async def test_an_edited_migration_stops_the_start(database: SqliteDatabase) -> 
 async def test_a_migration_keeps_triggers_whole(database: SqliteDatabase) -> None:
     add(
         database,
-        "0002_a.sql",
+        1,
+        "a",
         "CREATE TABLE log (id TEXT) STRICT; -- it's; here\n"
         "CREATE TRIGGER keep AFTER INSERT ON messages\nBEGIN\n"
         "    INSERT INTO log VALUES ('; ' || NEW.message_id);\n    SELECT 1;\nEND;\n",
@@ -229,29 +233,33 @@ async def test_a_migration_keeps_triggers_whole(database: SqliteDatabase) -> Non
 
 @pytest.mark.anyio
 async def test_stores_that_start_at_once_migrate_once(database: SqliteDatabase) -> None:
-    add_slow_ones(database)
+    names = add_slow_ones(database)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     await asyncio.gather(*[open_and_insert(database, "a") for _ in range(8)])
-    assert [number for number, _ in numbers(database)] == [1, 2, 3]
+    assert added(database) == names
 
 
 def test_processes_that_start_at_once_migrate_once(database: SqliteDatabase) -> None:
-    add_slow_ones(database)
+    names = add_slow_ones(database)
     database.rewrite("connection.sql", "busy_timeout = 300;", "busy_timeout = 60000;")
     command = [sys.executable, "-c", OPEN_A_SQLITE_STORE, str(database.path), str(database.sql)]
     start_at_once(command, 6)
-    assert [number for number, _ in numbers(database)] == [1, 2, 3]
+    assert added(database) == names
 
 
-def add(database: SqliteDatabase, name: str, sql: str) -> None:
-    """Put a migration into the database's own copy of the SQL."""
-    (database.sql / "migrations" / name).write_text(sql, "utf-8")
+def add(database: SqliteDatabase, place: int, name: str, sql: str) -> str:
+    """Write a migration, at a place after the service's own; gives its file's name."""
+    file = f"{OWN + place:04}_{name}.sql"
+    (database.sql / "migrations" / file).write_text(sql, "utf-8")
+    return file
 
 
-def add_slow_ones(database: SqliteDatabase) -> None:
+def add_slow_ones(database: SqliteDatabase) -> list[str]:
     """Two migrations that can't run twice, and take long enough for others to meet them."""
-    for name in ("slow_2", "slow_3"):
-        add(database, f"000{name[-1]}_{name}.sql", SLOW.replace("NAME", name))
+    return [
+        add(database, place, name, SLOW.replace("NAME", name))
+        for place, name in ((1, "slow_1"), (2, "slow_2"))
+    ]
 
 
 async def open_and_insert(database: SqliteDatabase, message_id: str) -> None:
@@ -265,5 +273,7 @@ def query(database: SqliteDatabase, sql: str) -> list[Any]:
         return rows
 
 
-def numbers(database: SqliteDatabase) -> list[tuple[int, str]]:
-    return query(database, "SELECT number, name FROM migrations ORDER BY number")
+def added(database: SqliteDatabase) -> list[str]:
+    """The migrations that have run after the service's own."""
+    found = query(database, f"SELECT name FROM migrations WHERE number > {OWN} ORDER BY number")  # noqa: S608
+    return [name for (name,) in found]

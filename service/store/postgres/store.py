@@ -4,20 +4,22 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
-import msgspec
 
 from service.errors import DatabaseError
+from service.messages.event import Event
 from service.messages.message import Message
 from service.store.interface import (
     PROBE_SECONDS,
     PROOF_SECONDS,
     DatabaseSilent,
     Filter,
+    Mended,
     Outcome,
     Position,
     QueryTimeout,
@@ -27,14 +29,17 @@ from service.store.interface import (
     Warn,
     ignore_warning,
 )
-from service.store.outcomes import classify, first_of_each
 from service.store.postgres.connection import Connection
+from service.store.postgres.events import EventReader
 from service.store.postgres.indexer import Indexer
 from service.store.postgres.migrations import Database, Migrator
 from service.store.postgres.pool import Pool
 from service.store.postgres.reads import Reads
 from service.store.postgres.server import Server
+from service.store.postgres.writes import Writes
 from service.store.queries import PostgresQueries, load_queries, sql_folder
+
+T = TypeVar("T")
 
 BATCHES_IN_FLIGHT = 2
 READERS = 4
@@ -46,16 +51,13 @@ COMMIT_SECONDS_MAX = 5
 
 MIGRATION_SECONDS_MAX = 3_600
 
-COLUMNS = ("message_ids", "from_msisdns", "to_msisdns", "instants", "texts", "texts_folded")
-"""The parameters of insert_messages.sql, in the order of a Message's fields."""
-
 ATTEMPTS = 5
 ATTEMPT_SECONDS = 0.02
 """A batch that conflicts with another transaction is tried again, after a random time of up to
 this. The bound doubles with each attempt."""
 
 
-class PostgresStore:
+class PostgresStore(EventReader):
     """A `store.interface.Store` in one PostgreSQL database. `open` it first."""
 
     batches_in_flight = BATCHES_IN_FLIGHT
@@ -120,19 +122,15 @@ class PostgresStore:
             found.append(("database_url", f"without effect in DATABASE_URL: {names}"))
         return found
 
-    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def insert(
+        self, messages: Sequence[Message], events: Sequence[Event] = ()
+    ) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
-        stored_at = float("-inf")
-        try:
-            outcomes = await self._writers.run(
-                COMMIT_SECONDS_MAX, lambda connection: self._insert(connection, messages)
-            )
-            stored_at = time.monotonic()
-            return outcomes
-        except QueryTimeout as error:
-            raise DatabaseSilent(str(error)) from error
-        finally:
-            self._stored_at = stored_at
+        return await self._write(lambda writes: writes.insert(messages, events))
+
+    async def resolve(self, mended: Sequence[Mended]) -> list[Outcome]:
+        """See `store.interface.Store.resolve`."""
+        return await self._write(lambda writes: writes.resolve(mended))
 
     async def index_all(self) -> None:
         """See `store.interface.Store.index_all`."""
@@ -214,6 +212,10 @@ class PostgresStore:
             await connection.fetch(self._queries.wait_for_totals)
             await connection.fetch(self._queries.clear_counts)
             await connection.fetch(self._queries.recount)
+            await connection.fetch(self._queries.recount_sources)
+
+    async def _run_read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._readers.run(self._timeout_seconds, read)
 
     def _pool_for(self, chosen: Filter) -> Pool:
         return self._searchers if chosen.q_folded else self._readers
@@ -228,31 +230,29 @@ class PostgresStore:
         (settings,) = await connection.fetch(query)
         self._server.require_durability(settings)
 
-    async def _insert(self, connection: Connection, messages: Sequence[Message]) -> list[Outcome]:
+    async def _write(self, write: Callable[[Writes], Awaitable[list[Outcome]]]) -> list[Outcome]:
+        stored_at = float("-inf")
+        try:
+            outcomes = await self._writers.run(
+                COMMIT_SECONDS_MAX, lambda connection: self._attempt(connection, write)
+            )
+            stored_at = time.monotonic()
+            return outcomes
+        except QueryTimeout as error:
+            raise DatabaseSilent(str(error)) from error
+        finally:
+            self._stored_at = stored_at
+
+    async def _attempt(
+        self, connection: Connection, write: Callable[[Writes], Awaitable[list[Outcome]]]
+    ) -> list[Outcome]:
         """Store a batch, again as a whole if the server ended it in favour of another."""
+        writes = Writes(connection, self._queries, self._server)
         seconds = ATTEMPT_SECONDS
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._insert_once(connection, messages)
+                return await write(writes)
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
                 await asyncio.sleep(random.uniform(0, seconds))  # noqa: S311
                 seconds *= 2
-        return await self._insert_once(connection, messages)
-
-    async def _insert_once(
-        self, connection: Connection, messages: Sequence[Message]
-    ) -> list[Outcome]:
-        first = first_of_each(messages)
-        if not first:
-            return []
-        columns = zip(*map(msgspec.structs.astuple, first.values()), strict=True)
-        batch = dict(zip(COLUMNS, columns, strict=True))
-        (result,) = await connection.fetch(self._queries.insert_messages, batch)
-        self._server.require_durability(result)
-        duplicates = result["message_ids"]
-        if not duplicates and len(first) == len(messages):
-            return [Outcome.CREATED] * len(messages)
-        ids = {"message_ids": duplicates}
-        stored = await connection.fetch(self._queries.find_messages, ids) if duplicates else []
-        created_count = len(first) - len(duplicates)
-        return classify(messages, first, created_count, [Row(*row) for row in stored])
+        return await write(writes)

@@ -2,26 +2,31 @@
 
 import math
 import sqlite3
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from service.errors import DatabaseError
 from service.store.interface import Filter, Position, Row, StoreError
 from service.store.migrate import load_migrations, require_current
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite.connection import Options
+from service.store.sqlite.events import EventReader
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.indexer import Indexer
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.reads import Reads
 from service.store.sqlite.wal import require_own_wal
 
+T = TypeVar("T")
+
 UNINDEXED_MESSAGES_MAX = 50_000
 """With more unindexed messages, each page takes longer than a new index is worth."""
 
 
-class SqliteReader:
+class SqliteReader(EventReader):
     """A `store.interface.Reader` of one SQLite file. `open` it first."""
 
     def __init__(self, path: Path, folder: Path | None = None, timeout_seconds: float = 5) -> None:
@@ -66,6 +71,9 @@ class SqliteReader:
             return rows
 
         return await self._pool.run_for(min(seconds_max, self._timeout_seconds), read)
+
+    async def _run_read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._pool.run_for(self._timeout_seconds, read)
 
     async def close(self) -> None:
         """See `store.interface.Reader.close`."""

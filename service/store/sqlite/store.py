@@ -2,17 +2,15 @@
 
 import math
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-import msgspec
-
 from service.errors import DatabaseError
-from service.messages.message import Message, encode
+from service.messages.event import Event
+from service.messages.message import Message
 from service.store.disk import (
     explain_access,
     is_read_by_others,
@@ -25,6 +23,7 @@ from service.store.failure import end_process
 from service.store.interface import (
     DiskFailed,
     Filter,
+    Mended,
     Outcome,
     Position,
     Row,
@@ -35,11 +34,11 @@ from service.store.interface import (
     ignore_warning,
 )
 from service.store.migrate import load_migrations
-from service.store.outcomes import classify, first_of_each
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite.checkpoints import Checkpoints
 from service.store.sqlite.connection import Options, describe_driver, warn_of_driver
 from service.store.sqlite.damage import Damage
+from service.store.sqlite.events import EventReader
 from service.store.sqlite.files import WAL_SUFFIX, OpenFiles, beside
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.indexer import Indexer
@@ -48,6 +47,7 @@ from service.store.sqlite.pool import Pool
 from service.store.sqlite.probe import Probe
 from service.store.sqlite.reads import Reads
 from service.store.sqlite.wal import require_own_wal, rewrite_wal
+from service.store.sqlite.writes import Stored, Writes
 
 T = TypeVar("T")
 
@@ -66,10 +66,8 @@ FILES = {"main": "", "wal": "-wal", "index": "-index", "index_wal": "-index-wal"
 EXPECTED_SETTINGS = {"journal_mode": "wal", "synchronous": 2}
 """Without these settings an acknowledged message could be lost (read_connection.sql)."""
 
-_decode_rows = msgspec.json.Decoder(list[Row]).decode
 
-
-class SqliteStore:
+class SqliteStore(EventReader):
     """A `store.interface.Store` in one SQLite file. `open` it first."""
 
     batches_in_flight = 1
@@ -95,7 +93,6 @@ class SqliteStore:
         self._folder = folder
         self._timeout_seconds = timeout_seconds
         self._when_disk_fails = when_disk_fails
-        self._created_at = 0
         self._migrations = load_migrations(folder / "migrations")
         self._queries = queries = load_queries(folder / "queries", SqliteQueries)
         settings_sql = (folder / "connection.sql").read_text("utf-8")
@@ -122,6 +119,7 @@ class SqliteStore:
             when_damaged=self._damage.suspect,
         )
         self._writer = Pool(1, writes, queries)
+        self._writes = Writes(queries)
         self._readers = Pool(READERS, reads, queries)
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         # Searches pause first: they take the longest, and the other reads go on meanwhile.
@@ -192,20 +190,15 @@ class SqliteStore:
             found.append(("database_readable", trouble))
         return found
 
-    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def insert(
+        self, messages: Sequence[Message], events: Sequence[Event] = ()
+    ) -> list[Outcome]:
         """See `store.interface.Store.insert`."""
-        try:
-            self._require_sound(CHECKED_SECONDS)
-            await self._checkpoints.make_room()
-            outcomes = await self._writer.run(lambda raw: self._insert(raw, messages))
-            self._require_sound()
-        except StoreError as error:
-            self._probe.note(error)
-            raise
-        self._probe.note(None)
-        self._indexer.notify(outcomes.count(Outcome.CREATED))
-        self._checkpoints.notify()
-        return outcomes
+        return await self._write(lambda raw: self._writes.insert(raw, messages, events))
+
+    async def resolve(self, mended: Sequence[Mended]) -> list[Outcome]:
+        """See `store.interface.Store.resolve`."""
+        return await self._write(lambda raw: self._writes.resolve(raw, mended))
 
     async def index_all(self) -> None:
         """See `store.interface.Store.index_all`."""
@@ -221,6 +214,9 @@ class SqliteStore:
                 await indexer.copy_to(index_path(self._path))
             finally:
                 await indexer.close()
+        read = self._writes.measure_sources
+        counts = await self._searchers.run(read)
+        await self._writer.run(lambda raw: self._writes.count(raw, counts))
 
     def messages_behind(self) -> int:
         """See `store.interface.Store.messages_behind`."""
@@ -324,23 +320,24 @@ class SqliteStore:
         pool = self._searchers if chosen.q_folded else self._readers
         return await pool.run_for(min(seconds_max, self._timeout_seconds), snapshot)
 
+    async def _write(self, write: Callable[[sqlite3.Connection], Stored]) -> list[Outcome]:
+        try:
+            self._require_sound(CHECKED_SECONDS)
+            await self._checkpoints.make_room()
+            stored = await self._writer.run(write)
+            self._require_sound()
+        except StoreError as error:
+            self._probe.note(error)
+            raise
+        self._probe.note(None)
+        self._indexer.notify(stored.created_message_count)
+        self._checkpoints.notify()
+        return stored.outcomes
+
+    async def _run_read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._readers.run_for(self._timeout_seconds, read)
+
     def _rewrite_wal(self, connection: sqlite3.Connection) -> None:
         connection.execute(self._queries.begin_write)
         rewrite_wal(self._path)
         connection.rollback()
-
-    def _insert(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> list[Outcome]:
-        first = first_of_each(messages)
-        created_at = self._next_created_at()
-        batch = {"batch": encode(list(first.values())).decode(), "created_at": created_at}
-        created_count = connection.execute(self._queries.insert_messages, batch).rowcount
-        if created_count == len(messages):
-            return [Outcome.CREATED] * created_count
-        ids = {"message_ids": encode(list(first)).decode(), "created_at": created_at}
-        found = connection.execute(self._queries.find_messages, ids).fetchone()
-        return classify(messages, first, created_count, _decode_rows(found[0]))
-
-    def _next_created_at(self) -> int:
-        """The clock's instant, but later than that of the last batch: it marks the batch."""
-        self._created_at = max(time.time_ns() // 1_000, self._created_at + 1)
-        return self._created_at

@@ -1,0 +1,39 @@
+-- A page of the events that have a problem, latest first: their places and the sizes of their bodies.
+-- Parameters: :source and :type (NULL for any), received_at >= :since, :before_received_at,
+--             :before_source, :before_event_id (the page ends before this place), :limit
+-- Rows: received_at, source, event_id, size; ordered by the first three, each descending
+-- Index: events_by_problem, in its order, for each source; the primary keys of events and sources
+WITH names AS (
+    SELECT DISTINCT source
+    FROM sources
+    WHERE CAST(:source AS TEXT) IS NULL OR source = CAST(:source AS TEXT)
+),
+page AS (
+    SELECT one.received_at, one.source, one.event_id
+    FROM names CROSS JOIN LATERAL (
+        SELECT received_at, source, event_id
+        FROM events
+        WHERE events.source = names.source
+            AND problem IS NOT NULL
+            AND (received_at, event_id) < (
+                CAST(:before_received_at AS TIMESTAMPTZ)
+                + CASE
+                    WHEN names.source < CAST(:before_source AS TEXT) THEN INTERVAL '1 microsecond'
+                    ELSE INTERVAL '0'
+                END,
+                CASE
+                    WHEN names.source = CAST(:before_source AS TEXT) THEN CAST(:before_event_id AS TEXT)
+                    ELSE ''
+                END
+            )
+            AND received_at >= :since
+            AND (CAST(:type AS TEXT) IS NULL OR type = :type)
+        ORDER BY received_at DESC, event_id DESC
+        LIMIT CAST(:limit AS BIGINT)
+    ) AS one
+    ORDER BY received_at DESC, source DESC, event_id DESC
+    LIMIT CAST(:limit AS BIGINT)
+)
+SELECT page.received_at, page.source, page.event_id, octet_length(body) AS size
+FROM page JOIN events USING (source, event_id)
+ORDER BY page.received_at DESC, page.source DESC, page.event_id DESC;
