@@ -44,10 +44,10 @@ def delay(monkeypatch: pytest.MonkeyPatch, seconds: float) -> asyncio.Event:
     """Make each commit take longer by `seconds`. The event is set when a commit begins."""
     insert, has_begun = SqliteStore.insert, asyncio.Event()
 
-    async def slow(store: SqliteStore, messages: Any) -> Any:
+    async def slow(store: SqliteStore, *batch: Any) -> Any:
         has_begun.set()
         await asyncio.sleep(seconds)
-        return await insert(store, messages)
+        return await insert(store, *batch)
 
     monkeypatch.setattr(SqliteStore, "insert", slow)
     return has_begun

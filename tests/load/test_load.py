@@ -51,9 +51,9 @@ async def test_under_overload_a_message_is_acknowledged_and_stored_or_refused_at
 ) -> None:
     insert = SqliteStore.insert
 
-    async def insert_slowly(store: SqliteStore, messages: Any) -> Any:
+    async def insert_slowly(store: SqliteStore, *batch: Any) -> Any:
         await asyncio.sleep(0.02)
-        return await insert(store, messages)
+        return await insert(store, *batch)
 
     monkeypatch.setattr(SqliteStore, "insert", insert_slowly)
     async with served(tmp_path, QUEUE_LIMIT="5") as wires:

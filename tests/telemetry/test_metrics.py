@@ -1,7 +1,6 @@
 """The metrics: which there are, what they count, and a bound on the number of series."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from service.errors import RequestError
-from service.messages.message import RULES, Message
+from service.messages.message import RULES
 from service.sources.signature import FAILURES
-from service.store.interface import Outcome, StoreError
+from service.store.interface import StoreError
 from service.telemetry.metrics import (
     MESSAGE_REFUSALS,
     REFUSALS,
@@ -163,10 +162,10 @@ async def test_what_waits_for_its_commit_is_shown(
     may_commit, is_committing = asyncio.Event(), asyncio.Event()
     insert = store_class.insert
 
-    async def wait(store: Any, messages: Sequence[Message]) -> list[Outcome]:
+    async def wait(store: Any, *batch: Any) -> Any:
         is_committing.set()
         await may_commit.wait()
-        return await insert(store, messages)
+        return await insert(store, *batch)
 
     monkeypatch.setattr(store_class, "insert", wait)
     first = []

@@ -1,7 +1,6 @@
-"""Group commit, on a store that does as it is told."""
+"""Group commit of messages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,84 +9,12 @@ import pytest
 from service import ingest
 from service.errors import Unavailable
 from service.ingest import GroupCommit
-from service.messages.message import Message
 from service.store.interface import DatabaseSilent, Outcome, Store, StoreError
-from service.telemetry.logs import Log
 from service.telemetry.metrics import Metrics
+from tests.support.group_commit import Bench, all_of, event, message
 from tests.support.service import parse_lines
 
 pytestmark = pytest.mark.anyio
-
-
-class FakeStore:
-    """Takes each batch at its `insert`, and ends it with the next of `results`, when it may."""
-
-    def __init__(self, batches_in_flight: int = 1) -> None:
-        self.batches_in_flight = batches_in_flight
-        self.batches: list[list[str]] = []
-        self.results: list[Exception | list[Outcome]] = []
-        self.has_batch = asyncio.Event()
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-        self._inserting = 0
-
-    async def insert(self, messages: Sequence[Message]) -> list[Outcome]:
-        self._inserting += 1
-        assert self._inserting <= self.batches_in_flight
-        self.batches.append([message.message_id for message in messages])
-        self.has_batch.set()
-        await self.may_end.wait()
-        self._inserting -= 1
-        result = self.results.pop(0) if self.results else [Outcome.CREATED] * len(messages)
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    async def begin_a_batch_that_stays(self, commit: GroupCommit) -> "asyncio.Future[Outcome]":
-        """Submit a message, and wait until the store has it and keeps it."""
-        self.may_end.clear()
-        self.has_batch.clear()
-        future = commit.submit(message("in flight"))
-        await self.has_batch.wait()
-        return future
-
-
-class Bench:
-    """A GroupCommit with room for five, its store, its metrics and its log."""
-
-    def __init__(self, log: Log, batches_in_flight: int = 1) -> None:
-        self.store = FakeStore(batches_in_flight)
-        self.metrics = Metrics(())
-        self.commit = GroupCommit(cast(Store, self.store), self.metrics, log, 5)
-
-    def waiting(self) -> float | None:
-        return self.metrics.registry.get_sample_value("ingest_queue_messages")
-
-    def sample(self, name: str) -> float | None:
-        return self.metrics.registry.get_sample_value(name)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    """Parametrised indirectly, with a store that takes so many batches at a time."""
-    with (tmp_path / "log").open("wb") as file:
-        log = Log("INFO", file.fileno())
-        bench = Bench(log, getattr(request, "param", 1))
-        bench.commit.start()
-        yield bench
-        bench.store.may_end.set()
-        await bench.commit.close()
-        log.close()
-
-
-def message(message_id: str) -> Message:
-    return Message(message_id, "+11", "+12", 0, None, None)
-
-
-async def all_of(
-    futures: Sequence["asyncio.Future[Outcome]"],
-) -> list[Outcome | BaseException]:
-    return await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), 10)
 
 
 async def test_alone_a_message_commits_at_once(bench: Bench) -> None:
@@ -180,7 +107,8 @@ async def test_a_failed_batch_fails_all_of_its_messages_and_no_other(
     bench: Bench, error: Exception
 ) -> None:
     first = await bench.store.begin_a_batch_that_stays(bench.commit)
-    failing = [bench.commit.submit(message(message_id)) for message_id in "abc"]
+    failing = [bench.commit.submit(message(message_id)) for message_id in "ab"]
+    failing.append(bench.commit.submit_event(event("A")))
     bench.store.results = [[Outcome.CREATED], error]
     bench.store.may_end.set()
     outcomes = await all_of([first, *failing])
@@ -191,7 +119,7 @@ async def test_a_failed_batch_fails_all_of_its_messages_and_no_other(
 
 async def test_nobody_waits_behind_a_batch_that_the_database_did_not_answer(bench: Bench) -> None:
     first = await bench.store.begin_a_batch_that_stays(bench.commit)
-    behind = [bench.commit.submit(message(message_id)) for message_id in "ab"]
+    behind = [bench.commit.submit(message("a")), bench.commit.submit_event(event("A", 1_000))]
     bench.store.results = [DatabaseSilent("not in time")]
     bench.store.may_end.set()
     outcomes = await all_of([first, *behind])
@@ -257,6 +185,8 @@ async def test_closing_waits_for_all_that_was_taken(bench: Bench) -> None:
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="stopping"):
         bench.commit.submit(message("late"))
+    with pytest.raises(Unavailable, match="stopping"):
+        bench.commit.submit_event(event("late"))
     assert not closing.done()
     bench.store.may_end.set()
     await asyncio.wait_for(closing, 10)
