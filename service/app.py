@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
-from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,11 +12,16 @@ from service.api.authorization import RequireToken
 from service.api.bodies import BodyReader
 from service.api.caller import CallerReader
 from service.api.docs import Description, Docs
+from service.api.events.one_event import EventBody, OneEvent
+from service.api.events.page import Events
+from service.api.events.sources import Sources
+from service.api.large_answers import LargeAnswers
 from service.api.messages.export import Export
-from service.api.messages.one_message import OneMessage, split_path
+from service.api.messages.one_message import OneMessage
 from service.api.messages.page import Messages
 from service.api.messages.stats import StatsOfMessages
 from service.api.middleware import ROUTE_PATH, RequestObserver
+from service.api.paths import EVENT_BODY, ONE_EVENT, ONE_MESSAGE, PATH_IDS, match_template
 from service.api.probes import Exposition, Live, Ready
 from service.api.tally import Tally
 from service.api.webhook import Webhook
@@ -29,13 +33,16 @@ from service.store.failure import end_process
 from service.telemetry.logs import Log
 from service.telemetry.metrics import MESSAGES_SOURCE, Metrics, ReadAtScrape
 
-ONE_MESSAGE = "/messages/{message_id}"
 PATHS = (
     "/webhook",
     "/messages",
     "/messages/export",
     ONE_MESSAGE,
     "/stats",
+    "/events",
+    ONE_EVENT,
+    EVENT_BODY,
+    "/sources",
     "/health/live",
     "/health/ready",
     "/metrics",
@@ -52,20 +59,18 @@ class Dispatcher:
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._by_path = {route.path: route for route in routes}
-        self._one_message = self._by_path.pop(ONE_MESSAGE)
+        self._by_path = {route.path: route for route in routes if "{" not in route.path}
+        self._by_template = {route.path: route for route in routes if "{" in route.path}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises HTTPException: 404 where no route has the path, 405 where it lacks the method."""
-        route = self._by_path.get(scope["path"]) or self._find_below_messages(scope)
+        route = self._by_path.get(scope["path"]) or self._find_by_template(scope)
         scope[ROUTE_PATH] = route.path
         await route.handle(scope, receive, send)
 
-    def _find_below_messages(self, scope: Scope) -> Route:
-        before, message_id = split_path(scope.get("raw_path", b""))
-        if before != b"/messages" or not message_id:
-            raise HTTPException(404)
-        return self._one_message
+    def _find_by_template(self, scope: Scope) -> Route:
+        template, scope[PATH_IDS] = match_template(scope.get("raw_path", b""))
+        return self._by_template[template]
 
 
 class Application:
@@ -121,18 +126,27 @@ class Application:
         settings, store = self._settings, self._store
         bodies = BodyReader(settings.body_bytes_max)
         webhook = Webhook(settings.secrets, bodies, self._ingest, self._tallies[MESSAGES_SOURCE])
+        answers = LargeAnswers()
         return [
             Route("/webhook", webhook, methods=["POST"]),
             Route("/messages", self._protect(Messages(store)), methods=["GET"]),
             Route("/messages/export", self._protect(Export(store)), methods=["GET"]),
             Route(ONE_MESSAGE, self._protect(OneMessage(store)), methods=["GET"]),
             Route("/stats", self._protect(StatsOfMessages(store)), methods=["GET"]),
+            Route("/events", self._protect(Events(store, answers)), methods=["GET"]),
+            Route(ONE_EVENT, self._protect(OneEvent(store, answers)), methods=["GET"]),
+            Route(EVENT_BODY, self._protect(EventBody(store, answers)), methods=["GET"]),
+            Route("/sources", self._protect(self._make_sources()), methods=["GET"]),
             Route("/health/live", Live(), methods=["GET"]),
             Route("/health/ready", self._ready, methods=["GET"]),
             Route("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
             Route("/openapi.json", Description(), methods=["GET"]),
             Route("/docs", Docs(), methods=["GET"]),
         ]
+
+    def _make_sources(self) -> Sources:
+        schemes = {source.name: source.scheme for source in self._settings.sources}
+        return Sources(self._store, schemes, self._tallies)
 
     def _protect(self, app: ASGIApp) -> ASGIApp:
         token = self._settings.read_token

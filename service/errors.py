@@ -10,6 +10,8 @@
     ├── UnsupportedEncoding 415
     ├── InvalidMessage      422
     ├── InvalidParameter    422
+    ├── NoSuchMessage       404
+    ├── NoSuchEvent         404
     ├── Unauthorized        401
     ├── Unavailable         503  nothing was stored: a retry is wanted
     ├── TooSlow             503  the search must be narrowed
@@ -129,6 +131,13 @@ class NoSuchMessage(RequestError):
         super().__init__("there is no message with this message_id")
 
 
+class NoSuchEvent(RequestError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("there is no event of this source with this id")
+
+
 class Unauthorized(RequestError):
     status = 401
     headers = ((b"www-authenticate", b"Bearer"),)
@@ -152,8 +161,8 @@ class TooSlow(RequestError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the search took longer than QUERY_TIMEOUT_SECONDS: narrow it with from, to, since,"
-            " until or a longer q, or leave out the count with total=false"
+            "the read took longer than QUERY_TIMEOUT_SECONDS: narrow it with more filters or a"
+            " longer q, or leave out the count with total=false"
         )
 
 

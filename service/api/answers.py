@@ -3,7 +3,8 @@
 `openapi.json` describes the same shapes for clients; the tests hold one to the other.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,8 @@ from service.messages.instants import format_instant
 from service.store.interface import Row
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+PIECE_BYTES = 16 * 1024
 
 JSON = (b"content-type", b"application/json")
 OK = b'{"status":"ok"}'
@@ -40,6 +43,56 @@ class Page(msgspec.Struct, gc=False, frozen=True):
     limit: int
     offset: int
     next: str | None
+
+
+class StoredEvent(msgspec.Struct, gc=False, frozen=True):
+    """An event as `GET /events` shows it."""
+
+    source: str
+    event_id: str = msgspec.field(name="id")
+    type: str | None
+    received_at: str
+    headers: msgspec.Raw
+    """A JSON object, as it is stored."""
+    content_type: str | None
+    body: msgspec.Raw
+    """See `events.bodies.show_body`."""
+    problem: str | None
+    message_ids: Sequence[str]
+
+
+class PageOfEvents(msgspec.Struct, gc=False, frozen=True):
+    """The answer of `GET /events`."""
+
+    data: list[StoredEvent]
+    next: str | None
+
+
+class RefusedWebhook(msgspec.Struct, gc=False, frozen=True):
+    """One of the last webhooks that a source could not deliver."""
+
+    refused_at: str
+    reason: str
+    client: str
+    body_bytes: int
+
+
+class SourceState(msgspec.Struct, gc=False, frozen=True):
+    """What one source sent."""
+
+    source: str
+    scheme: str | None
+    events: int
+    problems: int
+    last_received_at: str | None
+    rejections: Mapping[str, int]
+    last_rejections: list[RefusedWebhook]
+
+
+class StateOfSources(msgspec.Struct, gc=False, frozen=True):
+    """The answer of `GET /sources`."""
+
+    data: list[SourceState]
 
 
 class SenderCount(msgspec.Struct, gc=False, frozen=True):
@@ -82,6 +135,18 @@ async def send_json(
 ) -> None:
     """Send an answer whose body is encoded already."""
     await send_body(send, status, body, (JSON, *headers))
+
+
+async def send_pieces(send: Send, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Send a 200 with a large body, of which a client that takes nothing gets one piece."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length, *headers]})
+    for at in range(0, len(body), PIECE_BYTES):
+        piece = body[at : at + PIECE_BYTES]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # What is written in one turn of the event loop is joined (service/http/transport.py).
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def send_body(

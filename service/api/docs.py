@@ -15,13 +15,10 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import Headers, send_json
+from service.api.answers import Headers, send_json, send_pieces
 
 FILE = Path(__file__).parent / "openapi.json"
 FOLDER = Path(__file__).parent / "docs_page"
-
-PIECE_BYTES = 16 * 1024
-"""The page is sent in pieces, so that the service holds little for a client that takes nothing."""
 
 _no_weight = re.compile(rb"\s*q=0(\.0*)?\s*").fullmatch
 
@@ -57,14 +54,7 @@ class Docs:
         if accepts_gzip(scope["headers"]):
             body = page.compressed
             headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for at in range(0, len(body), PIECE_BYTES):
-            piece = body[at : at + PIECE_BYTES]
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            # What is written in one turn of the event loop is joined (service/http/transport.py).
-            await asyncio.sleep(0)
-        await send({"type": "http.response.body", "body": b""})
+        await send_pieces(send, body, headers)
 
 
 class DocsPage(NamedTuple):

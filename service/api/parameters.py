@@ -1,4 +1,4 @@
-"""The parameters of a query string, and the filter that some of them make.
+"""The parameters of a query string, and the filter of messages that some of them make.
 
 `GET /messages`, its export and the command `export` read their filters here.
 """
@@ -14,8 +14,12 @@ from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
 from service.messages.message import RULES, TEXT_CHARACTERS_MAX, is_message_id
 from service.messages.text import fold
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter
+from service.variables import whole_number
 
 T = TypeVar("T")
+
+LIMIT_MAX = 100
+LIMIT_DEFAULT = 50
 
 FILTERS = ("message_id", "from", "to", "since", "until", "q")
 Q_RULE = f"1 to {TEXT_CHARACTERS_MAX:,} characters in UTF-8, none of them U+0000"
@@ -71,14 +75,34 @@ def read_filter(given: Mapping[str, str]) -> Filter:
 
     Raises InvalidParameter, which names the parameter and its rule.
     """
+    since, until = read_range(given)
     return Filter(
         from_msisdn=read(given, "from", None, _address, ADDRESS_RULE),
         to_msisdn=read(given, "to", None, _address, ADDRESS_RULE),
-        since=read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
-        until=read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
+        since=since,
+        until=until,
         q_folded=read(given, "q", "", _search, Q_RULE),
         message_id=read(given, "message_id", None, parse_message_id, RULES["message_id"]),
     )
+
+
+def read_range(given: Mapping[str, str]) -> tuple[int, int]:
+    """The instants `since` and `until`. Raises InvalidParameter."""
+    return (
+        read(given, "since", INSTANT_MIN, _instant, RFC3339_RULE),
+        read(given, "until", INSTANT_MAX, _instant, RFC3339_RULE),
+    )
+
+
+def read_limit(given: Mapping[str, str]) -> int:
+    """How much a page may have. Raises InvalidParameter."""
+    rule = f"a whole number from 1 to {LIMIT_MAX}"
+    return read(given, "limit", LIMIT_DEFAULT, whole_number(1, LIMIT_MAX), rule)
+
+
+def read_is_descending(given: Mapping[str, str]) -> bool:
+    """Whether `order` is `desc`. Raises InvalidParameter."""
+    return read(given, "order", False, _descends, "asc or desc")
 
 
 def parse_message_id(text: str) -> str:
@@ -93,6 +117,12 @@ def boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError
     return text == "true"
+
+
+def _descends(text: str) -> bool:
+    if text not in ("asc", "desc"):
+        raise ValueError
+    return text == "desc"
 
 
 def _address(text: str) -> str:

@@ -19,15 +19,16 @@ class Tally:
         self._conflicts = metrics.webhook_conflicts
         self.refusals = Refusals()
         # A scrape reads these two: to set a gauge with each webhook costs more.
-        self._received_at = 0.0
+        self.received_at = 0.0
+        """When the last signed one came, in seconds since 1970; 0 before the first."""
         self._used_at = [0.0 for _ in of_source.secret_last_used]
-        of_source.last_received.set_function(lambda: self._received_at)
+        of_source.last_received.set_function(lambda: self.received_at)
         for index, gauge in enumerate(of_source.secret_last_used):
             gauge.set_function(partial(self._used_at.__getitem__, index))
 
     def receive(self, secret: int) -> float:
         """A webhook is signed with this secret. Gives the time, in seconds since 1970."""
-        self._received_at = self._used_at[secret] = now = time.time()
+        self.received_at = self._used_at[secret] = now = time.time()
         return now
 
     def accept(self, outcome: Outcome, line: RequestLine) -> None:

@@ -5,18 +5,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api.templates import store_named_by_the_templates
 from tests.support.service import Service, message, running
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "a.Read-Token_1~2+3/4=="
-PROTECTED = ("/messages", "/messages/export", "/messages/{message_id}", "/stats", "/metrics")
+PROTECTED = (
+    "/messages",
+    "/messages/export",
+    "/messages/{message_id}",
+    "/stats",
+    "/events",
+    "/events/{source}/{event_id}",
+    "/events/{source}/{event_id}/body",
+    "/sources",
+    "/metrics",
+)
 
 
 @pytest.fixture
 async def protected(tmp_path: Path) -> AsyncIterator[Service]:
     async with running(tmp_path, READ_TOKEN=TOKEN) as service:
-        await service.store(message(message_id="{message_id}"))
+        await store_named_by_the_templates(service)
         yield service
 
 

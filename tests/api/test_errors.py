@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from service.store.interface import StoreError
+from tests.support.api.templates import store_named_by_the_templates
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import Service, encode, message, running, signed
 
@@ -18,6 +19,10 @@ ALLOWED = {
     "/messages/export": {"GET", "HEAD"},
     "/messages/{message_id}": {"GET", "HEAD"},
     "/stats": {"GET", "HEAD"},
+    "/events": {"GET", "HEAD"},
+    "/events/{source}/{event_id}": {"GET", "HEAD"},
+    "/events/{source}/{event_id}/body": {"GET", "HEAD"},
+    "/sources": {"GET", "HEAD"},
     "/health/live": {"GET", "HEAD"},
     "/health/ready": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
@@ -51,6 +56,11 @@ def assert_error(response: httpx.Response, status: int) -> str:
         "/messages/",
         "/messages/m-1/",
         "/stats/",
+        "/events/",
+        "/events/github",
+        "/events/github/1/",
+        "/events%2Fgithub%2F1",
+        "/sources/",
         "/metrics/",
         "/docs/",
         "/openapi.yaml",
@@ -81,7 +91,7 @@ async def test_an_unknown_path(service: Service, method: str, path: str) -> None
 @pytest.mark.parametrize("path", ALLOWED)
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_method_that_a_path_does_not_know(service: Service, path: str, method: str) -> None:
-    await service.store(message(message_id="{message_id}"))
+    await store_named_by_the_templates(service)
     response = await service.client.request(method, path)
     if method in ALLOWED[path]:
         assert response.status_code in (200, 401)
@@ -125,7 +135,15 @@ async def test_no_secret_is_a_refusal_like_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "function"),
-    [("/messages", "page_and_count"), ("/messages?total=false", "page"), ("/stats", "totals")],
+    [
+        ("/messages", "page_and_count"),
+        ("/messages?total=false", "page"),
+        ("/stats", "totals"),
+        ("/events", "events"),
+        ("/events/github/1", "event"),
+        ("/events/github/1/body", "event"),
+        ("/sources", "source_totals"),
+    ],
 )
 async def test_a_database_that_does_not_answer_is_no_internal_error(
     service: Service,

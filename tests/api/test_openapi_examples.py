@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from service.api.answers import Page, Stats
+from service.api.answers import Page, PageOfEvents, StateOfSources, Stats, StoredEvent
 from service.api.messages import export
 from service.api.messages.walk import FORMATS
 from service.errors import Unavailable
@@ -17,6 +17,7 @@ from service.messages.message import decode_message
 from service.store.interface import QueryTimeout, Row, StoreError
 from tests.api.test_authorization import PROTECTED, TOKEN
 from tests.api.test_errors import ALLOWED
+from tests.support.api.events import event, store
 from tests.support.api.openapi import (
     DOCUMENT,
     assert_described,
@@ -51,10 +52,20 @@ def test_every_example_fits_its_schema() -> None:
     assert seen > 50
 
 
-@pytest.mark.parametrize(("path", "struct"), [("/messages", Page), ("/stats", Stats)])
+@pytest.mark.parametrize(
+    ("path", "struct"),
+    [
+        ("/messages", Page),
+        ("/stats", Stats),
+        ("/events", PageOfEvents),
+        ("/events/{source}/{event_id}", StoredEvent),
+        ("/sources", StateOfSources),
+    ],
+)
 def test_the_examples_of_answers_are_those_of_the_encoder(path: str, struct: type) -> None:
     (example,) = examples_of(success(path))
-    assert msgspec.to_builtins(msgspec.convert(example, struct)) == example
+    written = msgspec.json.encode(msgspec.json.decode(json.dumps(example), type=struct))
+    assert json.loads(written) == example
     assert list(example) == [field.encode_name for field in msgspec.structs.fields(struct)]
 
 
@@ -117,14 +128,36 @@ async def test_the_refusals_of_reads_are_its_examples(
     async def fail(*_: object) -> None:
         raise error
 
-    for name in ("page", "page_and_count", "totals"):
+    for name in ("page", "page_and_count", "totals", "events", "event", "source_totals"):
         monkeypatch.setattr(store_class, name, fail)
-    for path in ("/messages", "/messages/export", "/stats"):
+    for path in PROTECTED:
+        if path == "/metrics":
+            continue
         answer = await service.get(path)
         assert answer.status_code == 503
         assert_described(answer, path)
     assert_described(await service.get("/messages?limit=0"), "/messages")
     assert_described(await service.get("/messages/export?format=xml"), "/messages/export")
+    assert_described(await service.get("/events?problem=1"), "/events")
+
+
+async def test_what_is_not_there_is_its_example(service: Service) -> None:
+    for path in (each for each in PROTECTED if "{" in each):
+        assert_described(await service.get(path), path)
+
+
+async def test_the_example_of_an_event_is_shown_like_this(service: Service) -> None:
+    await store(
+        service,
+        event(
+            "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+            "2026-11-23T12:00:00.25Z",
+            headers='{"content-type":"application/json","x-github-event":"ping"}',
+        ),
+    )
+    found = (await service.get("/events")).json()
+    assert [found] == examples_of(success("/events"))
+    assert found["data"] == examples_of(success("/events/{source}/{event_id}"))
 
 
 def test_the_refusal_of_one_export_too_many_is_its_example(tmp_path: Path) -> None:

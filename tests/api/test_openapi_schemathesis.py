@@ -1,5 +1,6 @@
 """GET /openapi.json: the service, held to the file by schemathesis."""
 
+import asyncio
 import json
 import subprocess
 import sysconfig
@@ -9,6 +10,8 @@ import pytest
 
 from tests.api.test_authorization import TOKEN
 from tests.api.test_errors import ALLOWED
+from tests.support.api.events import BODY, event
+from tests.support.kinds import store_of
 from tests.support.processes import ServiceProcess, clean_environment, serving
 from tests.support.service import ROOT, Json, message
 
@@ -16,6 +19,7 @@ from tests.support.service import ROOT, Json, message
 @pytest.mark.timeout(300)  # 10 s, and many times that on a machine that is busy
 def test_the_service_does_what_it_says(tmp_path: Path) -> None:
     """Run schemathesis, with every check and every phase, against a process."""
+    asyncio.run(store_events(f"sqlite:///{tmp_path / 'app.db'}"))
     with serving(tmp_path, READ_TOKEN=TOKEN) as process:
         for number in range(120):
             minute = f"2025-01-15T10:{number % 60:02d}:00Z"
@@ -32,13 +36,37 @@ def test_the_service_does_what_it_says(tmp_path: Path) -> None:
     assert not [line for line in lines if line["status"] >= 500]
     # An operation that never answered 200 was not tried.
     answered = {
-        (line["path"].replace("/m-1", "/{message_id}"), line["method"])
+        (
+            line["path"]
+            .replace("/m-1", "/{message_id}")
+            .replace("/github/e-1", "/{source}/{event_id}"),
+            line["method"],
+        )
         for line in lines
         if line["status"] == 200
     }
     assert answered == {(path, name) for path, names in ALLOWED.items() for name in names}
     results = {line["result"] for line in lines if "result" in line}
     assert results == {"created", "duplicate", "invalid_signature", "validation_error"}
+
+
+async def store_events(url: str) -> None:
+    """Of several sources, with bodies of both kinds."""
+    events = [
+        event(
+            f"e-{number}",
+            source=source,
+            type=None if number % 3 else "push",
+            problem=None if number % 2 else "no id",
+            body=BODY if number % 2 else b"a=1&b=\xff",
+        )
+        for number in range(120)
+        for source in ("github", "webhook")
+    ]
+    store = store_of(url)
+    await store.open()
+    await store.insert([], events)
+    await store.close()
 
 
 def run_schemathesis(process: ServiceProcess, folder: Path) -> str:

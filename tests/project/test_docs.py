@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.api.events import page as page_of_events
 from service.api.messages import export, page
 from service.app import Application
 from service.messages.message import WebhookBody
@@ -124,8 +125,9 @@ def test_the_routes_are_those_that_are_served(page: str, tmp_path: Path) -> None
         ("POST /webhook", "field", msgspec.structs.fields(WebhookBody)),
         ("GET /messages", "parameter", page.PARAMETERS),
         ("GET /messages/export", "parameter", export.PARAMETERS),
+        ("GET /events", "parameter", page_of_events.PARAMETERS),
     ],
-    ids=["webhook", "messages", "export"],
+    ids=["webhook", "messages", "export", "events"],
 )
 def test_the_parameters_are_those_that_are_read(
     title: str, column: str, names: Iterable[str | msgspec.structs.FieldInfo]

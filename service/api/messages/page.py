@@ -6,13 +6,20 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.answers import Page, encode, send_json, show
 from service.api.cursors import CURSOR_RULE, decode_cursor, encode_cursor
-from service.api.parameters import FILTERS, boolean, read, read_filter, split_query
+from service.api.parameters import (
+    FILTERS,
+    LIMIT_MAX,
+    boolean,
+    read,
+    read_filter,
+    read_is_descending,
+    read_limit,
+    split_query,
+)
 from service.errors import InvalidParameter
 from service.store.interface import Filter, Position, Row, Store
 from service.variables import whole_number
 
-LIMIT_MAX = 100
-LIMIT_DEFAULT = 50
 OFFSET_MAX = 2**63 - 1 - LIMIT_MAX - 1
 """The database adds a page to it, in 64 bits."""
 
@@ -61,22 +68,14 @@ def parse_query(query_string: bytes) -> Query:
         del given["cursor"]
     if "cursor" in given and "offset" in given:
         raise InvalidParameter("cursor and offset do not go together: keep one of them")
-    is_descending = read(given, "order", False, _descends, "asc or desc")
-    chosen = read_filter(given)._replace(is_descending=is_descending)
-    limit_rule = f"a whole number from 1 to {LIMIT_MAX}"
+    chosen = read_filter(given)._replace(is_descending=read_is_descending(given))
     return Query(
         chosen=chosen,
         after=read(given, "cursor", None, lambda text: decode_cursor(text, chosen), CURSOR_RULE),
-        limit=read(given, "limit", LIMIT_DEFAULT, whole_number(1, LIMIT_MAX), limit_rule),
+        limit=read_limit(given),
         offset=read(given, "offset", 0, whole_number(0, OFFSET_MAX), "a whole number, 0 or more"),
         wants_total=read(given, "total", True, boolean, "true or false"),
     )
-
-
-def _descends(text: str) -> bool:
-    if text not in ("asc", "desc"):
-        raise ValueError
-    return text == "desc"
 
 
 def _next_cursor(rows: list[Row], query: Query) -> str | None:

@@ -7,15 +7,17 @@ are meant to be valid are changed: what schemathesis breaks on purpose stays bro
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 import schemathesis
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from schemathesis.core.parameters import ParameterLocation
 
-from service.api.cursors import encode_cursor
+from service.api.cursors import encode_cursor, encode_event_cursor
+from service.api.events.page import parse_query
 from service.api.parameters import FILTERS, read_filter
-from service.store.interface import Position
+from service.store.interface import EventPosition, Position
 from tests.support.service import signature
 
 
@@ -27,10 +29,13 @@ def before_call(
         kwargs["auth"] = Signature()
     if "message_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
         case.path_parameters["message_id"] = "m-1"
+    if "event_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
+        case.path_parameters |= {"source": "github", "event_id": "e-1"}
     if case.query.get("format") != "csv" and _is_right(case, ParameterLocation.QUERY):
         case.query.pop("excel", None)
     if "cursor" in case.query and _is_right(case, ParameterLocation.QUERY):
-        case.query["cursor"] = _cursor_of(case.query)
+        is_of_events = case.operation.path == "/events"
+        case.query["cursor"] = (_event_cursor_of if is_of_events else _cursor_of)(case.query)
         case.query.pop("offset", None)
 
 
@@ -53,3 +58,10 @@ def _cursor_of(query: dict[str, Any]) -> str:
     chosen = read_filter({name: query[name] for name in FILTERS if name in query})
     walked = chosen._replace(is_descending=query.get("order") == "desc")
     return encode_cursor(Position(0, "m-1"), walked)
+
+
+def _event_cursor_of(query: dict[str, Any]) -> str:
+    """The same for events."""
+    given = {name: value for name, value in query.items() if name != "cursor"}
+    chosen = parse_query(urlencode(given).encode()).chosen
+    return encode_event_cursor(EventPosition(0, "github", "e-1"), chosen)

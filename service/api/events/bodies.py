@@ -1,0 +1,66 @@
+"""How an event's body stands in an answer: as the JSON that it is, or in base64."""
+
+import base64
+import re
+
+import msgspec
+
+LEVELS_MAX = 60
+"""How deep the JSON of a body may nest. Some parsers refuse a document of more than 64 levels,
+and a page adds three: one body must not make a page unreadable."""
+
+_strings = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_square = bytes.maketrans(b"{}", b"[]")
+_no_bracket = bytes(set(range(256)) - set(b"[]{}"))
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class EncodedBody(msgspec.Struct, gc=False, frozen=True, forbid_unknown_fields=True):
+    """What stands for a body that is not given as JSON. No other object has this one key alone."""
+
+    base64: str
+
+
+class _LikeEncoded(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    base64: msgspec.Raw
+
+
+_decode_like_encoded = msgspec.json.Decoder(_LikeEncoded).decode
+
+
+def show_body(body: bytes) -> msgspec.Raw:
+    """The body, byte for byte, if every parser reads it as JSON; else an `EncodedBody`.
+
+    In base64 is also what JSON allows and common parsers refuse: a lone surrogate, a number beyond
+    64-bit floating point, deep nesting. So is an object that could be taken for an `EncodedBody`.
+    """
+    if _is_plain_json(body):
+        return msgspec.Raw(body)
+    return msgspec.Raw(_encode(EncodedBody(base64.b64encode(body).decode())))
+
+
+def _is_plain_json(body: bytes) -> bool:
+    try:
+        _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return not _nests_too_deep(body) and not _looks_encoded(body)
+
+
+def _nests_too_deep(json: bytes) -> bool:
+    if json.count(b"[") + json.count(b"{") <= LEVELS_MAX:
+        return False
+    brackets = _strings.sub(b"", json).translate(_square, _no_bracket)
+    for _ in range(LEVELS_MAX):
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    return bool(brackets)
+
+
+def _looks_encoded(json: bytes) -> bool:
+    try:
+        _decode_like_encoded(json)
+    except msgspec.ValidationError:
+        return False
+    return True

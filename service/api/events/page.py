@@ -1,0 +1,81 @@
+"""GET /events: list and filter the requests of all sources, as they came."""
+
+import asyncio
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from service.api.answers import JSON, PageOfEvents, encode
+from service.api.cursors import CURSOR_RULE, decode_event_cursor, encode_event_cursor
+from service.api.events.one_event import show_event
+from service.api.large_answers import LargeAnswers
+from service.api.parameters import (
+    boolean,
+    read,
+    read_is_descending,
+    read_limit,
+    read_range,
+    split_query,
+)
+from service.store.interface import EventFilter, EventPage, EventPosition, Reader
+
+BODY_BYTES_MAX = 4 * 2**20
+"""Of a page. A page of one event may have more."""
+
+NAME_CHARACTERS_MAX = 255
+NAME_RULE = f"1 to {NAME_CHARACTERS_MAX} characters in UTF-8, none of them U+0000"
+
+PARAMETERS = ("limit", "cursor", "order", "source", "type", "problem", "since", "until")
+
+
+class Query(NamedTuple):
+    """What a request asks for."""
+
+    chosen: EventFilter
+    after: EventPosition | None
+    limit: int
+
+
+class Events:
+    """Answers one page of events in their order."""
+
+    def __init__(self, store: Reader, answers: LargeAnswers) -> None:
+        self._store = store
+        self._answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_query(scope["query_string"])
+        page = await self._store.events(*query, BODY_BYTES_MAX)
+        # In a thread, so that webhooks are served meanwhile.
+        body = await asyncio.to_thread(_encode, page, query.chosen)
+        await self._answers.send(send, body, [JSON])
+
+
+def parse_query(query_string: bytes) -> Query:
+    """The query of `GET /events`. Raises InvalidParameter, which names the parameter."""
+    given = split_query(query_string, PARAMETERS)
+    since, until = read_range(given)
+    chosen = EventFilter(
+        source=read(given, "source", None, _name, NAME_RULE),
+        type=read(given, "type", None, _name, NAME_RULE),
+        has_problem=read(given, "problem", None, boolean, "true or false"),
+        since=since,
+        until=until,
+        is_descending=read_is_descending(given),
+    )
+    if given.get("cursor") == "":
+        del given["cursor"]
+    after = read(given, "cursor", None, lambda text: decode_event_cursor(text, chosen), CURSOR_RULE)
+    return Query(chosen, after, read_limit(given))
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= NAME_CHARACTERS_MAX or "\0" in text:
+        raise ValueError
+    return text
+
+
+def _encode(page: EventPage, chosen: EventFilter) -> bytes:
+    last = page.rows[-1].position if page.has_more else None
+    following = None if last is None else encode_event_cursor(last, chosen)
+    return encode(PageOfEvents([show_event(row) for row in page.rows], following))
