@@ -19,7 +19,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 PIECE_BYTES = 16 * 1024
 
 JSON = (b"content-type", b"application/json")
-OK = b'{"status":"ok"}'
 READY = b'{"status":"ready"}'
 
 encode = msgspec.json.Encoder().encode
@@ -128,6 +127,24 @@ def show(row: Row) -> StoredMessage:
 def encode_refusal(detail: str) -> bytes:
     """The body of every error."""
     return encode(Refusal(detail))
+
+
+class FixedAnswer:
+    """An answer that is always the same: its head is made once."""
+
+    def __init__(self, status: int, body: bytes, content_type: bytes = JSON[1]) -> None:
+        self._status = status
+        self._body = body
+        self._headers = [(b"content-length", b"%d" % len(body)), (b"content-type", content_type)]
+
+    async def send(self, send: Send) -> None:
+        await send(
+            {"type": "http.response.start", "status": self._status, "headers": self._headers}
+        )
+        await send({"type": "http.response.body", "body": self._body})
+
+
+OK = FixedAnswer(200, b'{"status":"ok"}')
 
 
 async def send_json(

@@ -76,7 +76,7 @@ class RequestObserver:
             seconds = time.perf_counter() - started
             path = scope.get(ROUTE_PATH, scope["path"])
             self._metrics.observe_request(scope["method"], path, line.status, seconds)
-            line.latency_ms = round(seconds * 1000, 3)
+            line.latency_ms = int(seconds * 1_000_000) / 1000
             line.ts = self._clock.format(time.time())
             line.level = _level(line.status)
             if line.status >= 400 or scope["path"] not in self._quiet_paths:

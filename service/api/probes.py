@@ -22,7 +22,7 @@ class Live:
     """The process answers. The database is not checked, because a restart does not repair it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_json(send, 200, OK)
+        await OK.send(send)
 
 
 class Ready:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import OK, Headers, send_json
+from service.api.answers import OK, Headers
 from service.api.bodies import BodyReader
 from service.api.tally import Tally
 from service.errors import InvalidMessage, RequestError, Unavailable, UnsupportedEncoding
@@ -40,7 +40,7 @@ class Webhook:
             self._tally.refuse(error, line, body)
             raise
         self._tally.accept(outcome, line)
-        await send_json(send, 200, OK)
+        await OK.send(send)
 
 
 def _decode(headers: Headers, body: bytes, line: RequestLine) -> Message:

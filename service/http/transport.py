@@ -31,7 +31,6 @@ class JoiningTransport(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._loop = loop
-        self._is_closing = False
         self.linger_bytes = 0
         """How many bytes `close` reads and discards; with 0 it closes at once.
 
@@ -45,21 +44,19 @@ class JoiningTransport(asyncio.Transport):
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
         self.get_write_buffer_size = transport.get_write_buffer_size  # type: ignore[method-assign]
         self.abort = transport.abort  # type: ignore[method-assign]
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
 
-    def is_closing(self) -> bool:
-        return self._is_closing or self._transport.is_closing()
-
     def close(self) -> None:
         self._flush()
         if not self.linger_bytes:
             self._transport.close()
         elif not self.is_closing():
-            self._is_closing = True
+            self.is_closing = lambda: True  # type: ignore[method-assign]
             self._transport.write_eof()
             self._transport.resume_reading()
             self._closed_at = self._received_at = self._loop.time()
