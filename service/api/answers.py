@@ -34,6 +34,19 @@ class StoredMessage(msgspec.Struct, gc=False, frozen=True):
     text: str | None
 
 
+class EventName(msgspec.Struct, gc=False, frozen=True):
+    """Which event: `GET /events/{source}/{event_id}`."""
+
+    source: str
+    id: str
+
+
+class OneMessage(StoredMessage, gc=False, frozen=True, kw_only=True):
+    """The answer of `GET /messages/{message_id}`: its event too, if one brought it."""
+
+    event: EventName | msgspec.UnsetType = msgspec.UNSET
+
+
 class Page(msgspec.Struct, gc=False, frozen=True):
     """The answer of `GET /messages`."""
 
@@ -116,6 +129,13 @@ class NotReady(msgspec.Struct, gc=False, frozen=True):
 
     status: Literal["not ready"]
     detail: str
+
+
+def show_one(row: Row, event: tuple[str, str] | None) -> OneMessage:
+    """The message of a row, and the (source, id) of the event that brought it."""
+    message_id, from_msisdn, to_msisdn, ts, text = row
+    name = msgspec.UNSET if event is None else EventName(*event)
+    return OneMessage(message_id, from_msisdn, to_msisdn, format_instant(ts), text, event=name)
 
 
 def show(row: Row) -> StoredMessage:

@@ -2,7 +2,7 @@
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import encode, send_json, show
+from service.api.answers import encode, send_json, show_one
 from service.api.parameters import parse_message_id
 from service.api.paths import read_ids
 from service.errors import NoSuchMessage
@@ -16,11 +16,12 @@ class OneMessage:
         self._store = store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = Filter(message_id=_read_id(scope))
-        rows = await self._store.page(chosen, None, 0, 1)
+        message_id = _read_id(scope)
+        rows = await self._store.page(Filter(message_id=message_id), None, 0, 1)
         if not rows:
             raise NoSuchMessage
-        await send_json(send, 200, encode(show(rows[0])))
+        event = await self._store.event_of_message(message_id)
+        await send_json(send, 200, encode(show_one(rows[0], event)))
 
 
 def _read_id(scope: Scope) -> str:

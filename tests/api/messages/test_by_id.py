@@ -4,9 +4,11 @@ from urllib.parse import quote
 
 import pytest
 
+from service.messages.message import decode_message
 from tests.support.api.lists import BERT, CARL, assert_refused, ids, page
+from tests.support.group_commit import event
 from tests.support.kinds import on_each_database, on_sqlite
-from tests.support.service import Service, message
+from tests.support.service import Service, encode, message
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 
@@ -92,3 +94,15 @@ async def test_its_metrics_have_the_template_of_the_route(five: Service) -> None
     for method, status in (("GET", 200), ("GET", 404), ("POST", 405)):
         labels = f'method="{method}",path="/messages/{{message_id}}",status="{status}"'
         assert metrics[f"http_requests_total{{{labels}}}"] == 1
+
+
+async def test_the_event_that_brought_it_is_named(service: Service) -> None:
+    await service.store(message(message_id="plain"))
+    brought = decode_message(encode(message(message_id="brought")))
+    await service.app._store.insert([], [event("a/b", 1, brought)])
+    answer = await service.get("/messages/brought")
+    named = {"event": {"source": "github", "id": "a/b"}}
+    assert answer.json() == message(message_id="brought") | named
+    assert "event" not in (await service.get("/messages/plain")).json()
+    listed = (await page(service, message_id="brought"))["data"]
+    assert listed == [message(message_id="brought")]
