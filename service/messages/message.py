@@ -10,7 +10,7 @@ import msgspec
 from service.errors import InvalidMessage
 from service.messages.addresses import ADDRESS, ADDRESS_RULE, E164, E164_RULE, is_address
 from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
-from service.messages.text import fold
+from service.messages.text import fold_if_other
 
 MESSAGE_ID_CHARACTERS_MAX = 255
 TEXT_CHARACTERS_MAX = 4096
@@ -61,7 +61,7 @@ class Message(msgspec.Struct, gc=False, frozen=True, array_like=True):
     to_msisdn: str
     ts: int
     text: str | None
-    text_folded: str | None
+    folded_text: str | None
     """`fold(text)` if it differs from the text, else None."""
 
 
@@ -124,7 +124,7 @@ def make_message(message_id: Any, sender: Any, recipient: Any, ts: int, text: An
         if not isinstance(text, str) or len(text) > TEXT_CHARACTERS_MAX:
             raise _broken("text", STORED_RULES)
         text = _unstorable.sub(REPLACEMENT, text)
-    return Message(message_id, sender, recipient, ts, text, _fold_if_other(text))
+    return Message(message_id, sender, recipient, ts, text, fold_if_other(text))
 
 
 def is_message_id(text: str) -> bool:
@@ -175,7 +175,7 @@ def _decode(body: bytes, form: _Form) -> Message:
         ts = parse_instant(sent.ts)
     except ValueError:
         raise _broken("ts", form.rules) from None
-    return Message(message_id, sent.from_msisdn, sent.to_msisdn, ts, text, _fold_if_other(text))
+    return Message(message_id, sent.from_msisdn, sent.to_msisdn, ts, text, fold_if_other(text))
 
 
 def find_message_id(body: bytes) -> str | None:
@@ -197,13 +197,6 @@ def _mend(body: bytes) -> bytes:
 
 def _replace_lone(found: re.Match[bytes]) -> bytes:
     return found[0] if found["lone"] is None else found[0][: -len("ud800")] + b"u0000"
-
-
-def _fold_if_other(text: str | None) -> str | None:
-    if text is None:
-        return None
-    folded = fold(text)
-    return None if folded == text else folded
 
 
 def _explain(error: msgspec.ValidationError, rules: Mapping[str, str]) -> InvalidMessage:

@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.errors import DatabaseError
+from service.messages.text import FOLDING
+
+WILL_FOLD = (
+    "fold_texts",
+    "an older version folded the texts for `q` in another way: they are folded again first",
+)
+"""The warning of a start that takes longer than others: (event, message)."""
 
 _name_of_file = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 
@@ -68,6 +75,15 @@ def require_current(known: list[Migration], applied: Iterable[tuple[int, str, st
     if pending := choose_pending(known, applied):
         raise DatabaseError(
             f"{pending[0].name} has not run there: run `python -m service migrate` first"
+        )
+
+
+def require_folded(version: int) -> None:
+    """Raise DatabaseError where texts have been through another version of `fold`."""
+    if version != FOLDING:
+        raise DatabaseError(
+            "its texts have not been folded again since an upgrade:"
+            " run `python -m service migrate` first"
         )
 
 

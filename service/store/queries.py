@@ -32,6 +32,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     events_by_type_desc: str
     find_events: str
     find_messages: str
+    find_texts_to_fold: str
     insert_events: str
     insert_messages: str
     link_messages: str
@@ -46,12 +47,15 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     page_by_ts_desc: str
     read_connection: str
     read_events: str
+    read_folding: str
     read_totals: str
+    record_folding: str
     record_migration: str
     total_of_all: str
     total_of_recipient: str
     total_of_sender: str
     total_of_sources: str
+    update_folded_texts: str
     write_probe: str
 
 

@@ -19,15 +19,15 @@ CREATE TABLE messages (
     to_msisdn TEXT COLLATE "C" NOT NULL,
     ts TIMESTAMP WITH TIME ZONE NOT NULL,
     text TEXT,
-    text_folded TEXT,
+    folded_text TEXT,
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY (message_id)
 );
 
 COMMENT ON TABLE messages IS
 'Every message, stored once. COLLATE "C" compares bytes, as SQLite does, so pages have the same
-order on every database. text_folded is the text without case, for searches; NULL where it equals
-the text. created_at is the server''s clock when the batch began.';
+order on every database. folded_text is the text as searches compare it; NULL where that is the text
+itself. created_at is the server''s clock when the batch began.';
 
 CREATE INDEX messages_by_ts ON messages USING btree (ts, message_id);
 
@@ -177,11 +177,23 @@ COMMENT ON TABLE sources IS
 'Every source that ever had an event. The sum over its parts is how many it has. A batch adds to the
 part of its connection, so that batches do not wait for each other.';
 
+CREATE TABLE folding (
+    id INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (id),
+    CHECK ((id = 1))
+);
+
+COMMENT ON TABLE folding IS
+'One row: the version of fold() (service/messages/text.py) that all texts have been through.';
+
+INSERT INTO folding (id, version) VALUES (1, 1);
+
 CREATE EXTENSION pg_trgm;
 
 CREATE TABLE texts (
     message_id TEXT COLLATE "C" NOT NULL,
-    text_folded TEXT NOT NULL,
+    folded_text TEXT NOT NULL,
     PRIMARY KEY (message_id)
 );
 
@@ -189,7 +201,7 @@ COMMENT ON TABLE texts IS
 'The folded text of every message that has one, without the batches in pending_texts. To index a
 text costs several times what it costs to store its message, so no webhook waits for it.';
 
-CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops);
+CREATE INDEX texts_by_trigram ON texts USING gin (folded_text gin_trgm_ops);
 
 COMMENT ON INDEX texts_by_trigram IS
 'The parts of three characters of each text.';

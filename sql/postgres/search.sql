@@ -6,10 +6,10 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 CREATE TABLE texts (
     message_id TEXT COLLATE "C" PRIMARY KEY,
-    text_folded TEXT NOT NULL
+    folded_text TEXT NOT NULL
 );
 
-CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops);
+CREATE INDEX texts_by_trigram ON texts USING gin (folded_text gin_trgm_ops);
 
 COMMENT ON TABLE texts IS
 'The folded text of every message that has one, without the batches in pending_texts. To index a

@@ -1,5 +1,5 @@
 -- The index file, app.db-index: what makes reads fast. It is derived from `messages`, and follows
--- in batches. The next start builds it again if it is missing, or if this file has changed.
+-- in batches. The next start builds it again if it is missing, or if this file or fold() has changed.
 
 -- The last message in the index. An index with another message_id or digest is built again.
 CREATE TABLE indexed (
@@ -39,7 +39,7 @@ CREATE TABLE messages_by_to (
 -- The parts of three characters of every text; rowid is messages.seq. It keeps neither the text nor
 -- the places of its parts: a message with all parts of a search is read again.
 CREATE VIRTUAL TABLE texts USING fts5 (
-    text_folded,
+    folded_text,
     tokenize = 'trigram case_sensitive 1',
     detail = none,
     content = '',

@@ -2,7 +2,7 @@
 -- messages after it. SQLite flattens them: a query merges the index with the sorted rest.
 
 CREATE TEMP VIEW unindexed_messages AS
-SELECT seq, message_id, from_msisdn, to_msisdn, ts, text, text_folded
+SELECT seq, message_id, from_msisdn, to_msisdn, ts, text, folded_text
 FROM messages
 WHERE seq > (SELECT seq FROM indexed WHERE id = 1);
 

@@ -10,8 +10,8 @@ CREATE TABLE migrations (
 ) STRICT;
 
 -- seq is the order of commits, and never reused. Instants (ts, created_at) are microseconds since
--- 1970-01-01T00:00:00Z. text_folded is the text without its case, as `q` searches it, and NULL
--- where that is the text itself.
+-- 1970-01-01T00:00:00Z. folded_text is the text as `q` searches it, and NULL where that is the text
+-- itself.
 CREATE TABLE messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id TEXT NOT NULL UNIQUE,
@@ -19,7 +19,7 @@ CREATE TABLE messages (
     to_msisdn TEXT NOT NULL,
     ts INTEGER NOT NULL,
     text TEXT,
-    text_folded TEXT,
+    folded_text TEXT,
     created_at INTEGER NOT NULL
 ) STRICT;
 
@@ -69,3 +69,11 @@ CREATE TABLE sources (
     event_count INTEGER NOT NULL,
     problem_count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- One row: the version of fold() (service/messages/text.py) that all texts have been through.
+CREATE TABLE folding (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO folding (id, version) VALUES (1, 1);

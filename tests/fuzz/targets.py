@@ -23,6 +23,7 @@ from service.api.parameters import FILTERS
 from service.errors import InvalidMessage, InvalidParameter
 from service.messages.instants import format_instant
 from service.messages.message import RULES, Message, decode_message
+from service.messages.text import fold
 from service.sources import signature
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
 from tests.fuzz.connection import Exchange, Request, exchange
@@ -57,7 +58,7 @@ def fuzz_message(body: bytes) -> None:
         return
     content = show(read)
     assert decode_message(encode(content)) == read
-    assert (read.text_folded or read.text or "") == (read.text or "").casefold()
+    assert (read.folded_text or read.text or "") == fold(read.text or "")
     meant = json.loads(without_mark(body).decode("utf-8", "replace"))
     text = meant.get("text")
     meant["text"] = text and UNSTORABLE.sub("\ufffd", text)

@@ -80,10 +80,10 @@ def test_the_page_names_no_feature_that_is_not_looked_for() -> None:
         "CREATE TABLE messages (message_id TEXT PRIMARY KEY, seq BIGINT UNIQUE)",
         "CREATE TABLE messages (seq BIGINT PRIMARY KEY, message_id TEXT)",
         "CREATE TABLE IF NOT EXISTS messages (message_id TEXT, PRIMARY KEY (ts, message_id))",
-        "CREATE TABLE texts (message_id TEXT, UNIQUE (text_folded))",
+        "CREATE TABLE texts (message_id TEXT, UNIQUE (folded_text))",
         "CREATE UNIQUE INDEX a ON messages (ts ASC, message_id)",
         "ALTER TABLE messages ADD CONSTRAINT a UNIQUE (ts)",
-        "create unique index a on texts (text_folded asc)",
+        "create unique index a on texts (folded_text asc)",
     ],
 )
 def test_a_key_without_the_distribution_column_is_found(sql: str) -> None:
@@ -121,7 +121,7 @@ def test_a_join_by_another_column_is_found(sql: str) -> None:
         "CREATE INDEX by_ts ON messages (ts ASC, message_id)",
         "CREATE INDEX by_from ON messages (from_msisdn, ts, message_id)",
         "CREATE INDEX a ON senders (message_count DESC, from_msisdn)",
-        "CREATE INDEX texts_by_trigram ON texts USING gin (text_folded gin_trgm_ops)",
+        "CREATE INDEX texts_by_trigram ON texts USING gin (folded_text gin_trgm_ops)",
         "SELECT 'xmin / TEMP ''RULE', E'\\' CUBE' -- LISTEN; NOTIFY\n /* MERGE INTO /* a */ */",
     ],
 )

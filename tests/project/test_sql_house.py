@@ -205,9 +205,8 @@ def test_a_query_can_be_pasted_into_psql(psql: Callable[[str], str], name: str) 
 
 NOTHING = r"'\'\''"
 PSQL_VALUES = (
-    dict.fromkeys(
-        ("limit", "offset", "number", "few_messages", "candidates_max", "is_descending"), "0"
-    )
+    dict.fromkeys(("limit", "offset", "few_messages", "candidates_max", "is_descending"), "0")
+    | dict.fromkeys(("number", "version"), "0")
     | dict.fromkeys(("since", "until", "after_ts", "before_ts"), r"'\'infinity\''")
     | dict.fromkeys(("after_received_at", "before_received_at"), r"'\'infinity\''")
     | {"skips_problems": "false"}

@@ -185,7 +185,9 @@ def test_a_new_migration_shows_in_the_schema(checkout: Path) -> None:
         "CREATE TABLE notes (\n    note TEXT -- short\n) STRICT;\n\n"
         "CREATE INDEX notes_by_note ON notes (note);\n\n"
         "INSERT INTO notes VALUES ('it''s');\n\n"
-        "ALTER TABLE probe ADD COLUMN note TEXT;\n",
+        "ALTER TABLE probe ADD COLUMN note TEXT;\n\n"
+        "-- What the migrations are.\n"
+        "ALTER TABLE migrations ADD COLUMN remark TEXT;\n",
         "utf-8",
     )
     assert work([Sqlite()], checkout, is_check=True) == 1
@@ -197,7 +199,9 @@ def test_a_new_migration_shows_in_the_schema(checkout: Path) -> None:
         "CREATE INDEX notes_by_note ON notes (note);\n\n"
         "INSERT INTO notes (note) VALUES ('it''s');\n"
     ) in schema
+    assert "-- One row, rewritten by the readiness probe" in schema
     assert "note TEXT) STRICT;" in schema
+    assert "-- What the migrations are.\nCREATE TABLE migrations (" in schema
     assert "Not of the schema" not in schema
 
 

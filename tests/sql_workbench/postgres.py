@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from service.errors import DatabaseError
+from service.messages.text import fold
 from service.store.migrate import load_migrations
 from service.store.postgres.parameters import number_parameters
 from service.store.queries import PostgresQueries, load_queries
@@ -68,6 +69,7 @@ SAMPLES: dict[str, Any] = {
     "number": 0,
     "name": "",
     "digest": "",
+    "version": 0,
 }
 """The value of each parameter that is not an array. An array gets no element."""
 
@@ -195,7 +197,7 @@ async def fill(connection: Any, queries: dict[str, str]) -> None:
             [f"+2{chance.randrange(10):03}" for _ in numbers],
             [NOON + timedelta(seconds=chance.randrange(10_000)) for _ in numbers],
             texts,
-            [text.casefold() for text in texts],
+            [fold(text) for text in texts],
         )
     await connection.fetch(
         number_parameters(queries["insert_events"]).sql,

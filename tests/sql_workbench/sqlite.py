@@ -16,7 +16,8 @@ from service.store.sqlite.connection import describe_driver, driver, split_state
 from tests.sql_workbench.dialect import Broken, Described, Query
 
 _commented = re.compile(
-    r"(?P<comment>(?:^--[^\n]*\n)*)^(?P<definition>CREATE .*);", re.MULTILINE | re.DOTALL
+    r"(?P<comment>(?:^--[^\n]*\n)*)^(?:CREATE|ALTER) (?P<name>\w+ (?:IF NOT EXISTS )?\w+)",
+    re.MULTILINE,
 )
 
 SAMPLES = {
@@ -136,8 +137,8 @@ def write_schema(database: Any, comments: dict[str, str]) -> str:
     for table in [name for kind, name, _, _ in definitions if kind == "table"]:
         for wanted in ("table", "index", "trigger"):
             groups += [
-                f"{comments.get(sql, '')}{sql};\n"
-                for kind, _, of_table, sql in definitions
+                f"{comments.get(f'{kind} {name}', '')}{sql};\n"
+                for kind, name, of_table, sql in definitions
                 if (kind, of_table) == (wanted, table)
             ]
         groups += write_rows(database, table)
@@ -178,11 +179,11 @@ def write_rows(database: Any, table: str) -> Iterator[str]:
 
 
 def read_comments(folder: Path) -> dict[str, str]:
-    """By definition, as SQLite stores it: the comment directly above it in its file."""
+    """By kind and name: the comment directly above a definition, or above its last change."""
     comments = {}
     for text in read_definitions(folder).values():
         for statement in split_statements(text):
-            if found := _commented.search(statement):
-                definition = found["definition"].replace(" IF NOT EXISTS", "", 1)
-                comments[definition] = found["comment"].partition("--\n")[0]
+            if (found := _commented.search(statement)) and found["comment"]:
+                kind, *_, name = found["name"].split()
+                comments[f"{kind.lower()} {name}"] = found["comment"].partition("--\n")[0]
     return comments

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 
 from service.messages.message import Message
+from service.messages.text import fold_if_other
 from service.store.interface import Row, Store
 
 NOON = 1_736_942_400_000_000
@@ -23,8 +24,7 @@ def message(
     text: str | None = "Hello",
 ) -> Message:
     """A message as the service hands it to the store."""
-    folded = None if text is None else text.casefold()
-    return Message(message_id, from_msisdn, to_msisdn, ts, text, None if folded == text else folded)
+    return Message(message_id, from_msisdn, to_msisdn, ts, text, fold_if_other(text))
 
 
 def row(message: Message) -> Row:

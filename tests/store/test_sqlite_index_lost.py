@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service.store.interface import Filter
+from service.store.sqlite import indexer
 from service.store.sqlite.connection import driver
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.store import SqliteStore
@@ -93,6 +94,17 @@ async def test_an_index_that_another_process_writes_is_used_and_left_where_it_is
 async def test_a_change_of_index_sql_builds_the_index_again(database: SqliteDatabase) -> None:
     await fill(database)
     database.rewrite("index.sql", "CREATE TABLE recipients", "-- changed\nCREATE TABLE recipients")
+    async with opened(database) as store:
+        assert indexed(database) == 0
+        await check(store)
+
+
+async def test_a_change_of_the_folding_builds_the_index_again(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(indexer, "FOLDING", 1)
+        await fill(database)
     async with opened(database) as store:
         assert indexed(database) == 0
         await check(store)

@@ -120,14 +120,14 @@ async def test_a_text_that_many_unindexed_messages_have_is_not_held_in_memory(
 
 
 SYNTAX = [
-    *("and", " or ", "not x", "near(a b)", "text_folded:x", "{a}:b"),
+    *("and", " or ", "not x", "near(a b)", "folded_text:x", "{a}:b"),
     *("a*b", "^ab", "(((", "-abc", "a + b", "'' '", '"a" "b"', "a\\b\\c", "\ufffe\uffff\ufffd"),
 ]
 
 
 @pytest.mark.parametrize("q", SYNTAX)
 async def test_a_search_has_no_syntax(database: SqliteDatabase, q: str) -> None:
-    sent = [message("a", text=f"x{q.upper()}y"), message("b", text="not, and; or x text_folded")]
+    sent = [message("a", text=f"x{q.upper()}y"), message("b", text="not, and; or x folded_text")]
     async with opened(database, Indexing.AFTER) as store:
         await store.insert(sent)
         rows, total = await store.page_and_count(Filter(q_folded=q), None, 0, 10)

@@ -179,7 +179,7 @@ LACKS = (
         r"\bESCAPE\b",
         "CockroachDB",
         f"{_COCKROACH}known-limitations",
-        r"SELECT 1 FROM texts WHERE text_folded LIKE :pattern ESCAPE '\'",
+        r"SELECT 1 FROM texts WHERE folded_text LIKE :pattern ESCAPE '\'",
     ),
     Lack(
         'collations other than `"C"`',

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from service.messages.text import fold
 from service.store.interface import Filter, Position, Row, Totals
 from tests.support.service import Json
 from tests.support.strategies import rfc3339
@@ -61,7 +62,7 @@ def is_match(row: Row, chosen: Filter) -> bool:
         and chosen.to_msisdn in (None, row.to_msisdn)
         and chosen.message_id in (None, row.message_id)
         and chosen.since <= row.ts < chosen.until
-        and (not chosen.q_folded or chosen.q_folded in (row.text or "").casefold())
+        and (not chosen.q_folded or chosen.q_folded in fold(row.text or ""))
     )
 
 

@@ -9,12 +9,15 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from service.messages.addresses import is_address
+from service.messages.text import fold
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Row
 from tests.support.service import Json
 
 NOON = datetime(2025, 1, 15, 12)  # noqa: DTZ001 - every instant here is in UTC
-CASES = "aAsSßẞ\u017fkK\u212aiIİ\u0131Σ\u03c3ςéÉe\u0301ÀàДд京👍%_*'\"\\ \n"
-"""Letters that fold, and characters that need escapes."""
+CASES = (
+    "aAsSßẞ\u017fkK\u212aiIİ\u0131\u0307Σ\u03c3ςéÉe\u0301ÀàДд각\u1100\u1161\u11a8京👍%_*'\"\\ \n"
+)
+"""Letters that fold or compose, and characters that need escapes."""
 
 
 class Sent(NamedTuple):
@@ -63,7 +66,7 @@ class Question(NamedTuple):
             self.recipient,
             INSTANT_MIN if self.since is None else microseconds(self.since),
             INSTANT_MAX if self.until is None else microseconds(self.until),
-            (self.q or "").casefold(),
+            fold(self.q or ""),
             self.message_id,
             self.order == "desc",
         )

@@ -1,4 +1,4 @@
-"""Brings a database up to date: its encoding, its migrations, and the index of texts."""
+"""Brings a database up to date: its encoding, migrations, folded texts, and index of texts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service.errors import DatabaseError
-from service.store.migrate import Migration, choose_pending, load_migrations, require_current
+from service.messages.text import FOLDING, fold_if_other
+from service.store.interface import INSTANT_MIN, Warn
+from service.store.migrate import (
+    WILL_FOLD,
+    Migration,
+    choose_pending,
+    load_migrations,
+    require_current,
+    require_folded,
+)
 from service.store.postgres.connection import Connection
 from service.store.postgres.errors import describe_error
 from service.store.queries import PostgresQueries
@@ -26,6 +35,9 @@ CREATED_AT_ONCE = (
 Of 2,800 instances that lost such a race, 1,663 got the first error, 21 the second, 79 the third.
 """
 
+CHUNK_MESSAGES = 1_000
+"""So many are looked at for one transaction that folds texts again."""
+
 SLOW_SEARCH = "a search with q reads one message after another"
 
 
@@ -43,11 +55,12 @@ class Database(NamedTuple):
 class Migrator:
     """Runs `migrations/` and `search.sql` of a folder of SQL."""
 
-    def __init__(self, folder: Path, queries: PostgresQueries) -> None:
+    def __init__(self, folder: Path, queries: PostgresQueries, warn: Warn) -> None:
         """Raises DatabaseError if a migration is misnamed."""
         self._migrations = load_migrations(folder / "migrations")
         self._search_sql = (folder / "search.sql").read_text("utf-8")
         self._queries = queries
+        self._warn = warn
 
     async def migrate(self, connection: Connection) -> Database:
         """Run what is pending, each file in a transaction. Several instances may do so at once.
@@ -64,6 +77,7 @@ class Migrator:
         await self.create_list(connection)
         while await self._migrate_once(connection):
             pass
+        await self._fold_texts(connection)
         return await self._prepare_search(connection)
 
     async def inspect(self, connection: Connection) -> Database:
@@ -73,6 +87,8 @@ class Migrator:
         except asyncpg.UndefinedTableError:
             applied = []
         require_current(self._migrations, applied)
+        (folding,) = await connection.fetch(self._queries.read_folding)
+        require_folded(folding["version"])
         (server,) = await connection.fetch(self._queries.read_server)
         return Database(_name_engine(server), server["has_texts"], trouble=None)
 
@@ -109,6 +125,43 @@ class Migrator:
         number, name, digest, _ = migration
         record = {"number": number, "name": name, "digest": digest}
         await connection.fetch(self._queries.record_migration, record)
+
+    async def _fold_texts(self, connection: Connection) -> None:
+        """Fold all texts again if that was done by another version of `fold`.
+
+        A start that was interrupted has changed some texts already: they stay.
+        """
+        first = {"after_ts": INSTANT_MIN, "after_message_id": ""}
+        place = await self._fold_chunk(connection, first)
+        if place is not None:
+            self._warn(*WILL_FOLD)
+        while place is not None:
+            place = await self._fold_chunk(connection, place)
+
+    async def _fold_chunk(
+        self, connection: Connection, place: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Fold the texts after a place; gives the next place. None if no text is left, or another
+        instance has folded all."""
+        async with connection.transaction():
+            await connection.fetch(self._queries.lock_migrations)
+            (folding,) = await connection.fetch(self._queries.read_folding)
+            if folding["version"] == FOLDING:
+                return None
+            limit = {"limit": CHUNK_MESSAGES}
+            rows = await connection.fetch(self._queries.find_texts_to_fold, place | limit)
+            changed = {
+                row["message_id"]: folded
+                for row in rows
+                if row["text"] and (folded := fold_if_other(row["text"])) != row["folded_text"]
+            }
+            if changed:
+                columns = {"message_ids": list(changed), "folded_texts": list(changed.values())}
+                await connection.fetch(self._queries.update_folded_texts, columns)
+            if len(rows) < CHUNK_MESSAGES:
+                await connection.fetch(self._queries.record_folding, {"version": FOLDING})
+                return None
+        return {"after_ts": rows[-1]["ts"], "after_message_id": rows[-1]["message_id"]}
 
     async def _prepare_search(self, connection: Connection) -> Database:
         """Make the index of texts, if there is none and the server can have one."""

@@ -77,7 +77,7 @@ class PostgresStore(EventReader):
         folder = folder or sql_folder("postgres")
         self._timeout_seconds = timeout_seconds
         self._queries = load_queries(folder / "queries", PostgresQueries)
-        self._migrator = Migrator(folder, self._queries)
+        self._migrator = Migrator(folder, self._queries, warn)
         self._server = Server(url, self._queries, allows_async_commit)
         self._writers = Pool(self._server, self.batches_in_flight)
         self._readers = Pool(self._server, READERS)

@@ -13,7 +13,7 @@ from service.store.postgres.connection import Connection
 from service.store.postgres.server import Server
 from service.store.queries import PostgresQueries
 
-COLUMNS = ("message_ids", "from_msisdns", "to_msisdns", "instants", "texts", "texts_folded")
+COLUMNS = ("message_ids", "from_msisdns", "to_msisdns", "instants", "texts", "folded_texts")
 """The parameters of insert_messages.sql, in the order of a Message's fields."""
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from service.messages.text import FOLDING
 from service.store.interface import StoreDamaged, StoreError, Warn, ignore_warning
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import Options, driver, execute_all, result_code
@@ -87,7 +88,7 @@ class Indexer:
         self._path = path or index_path(database)
         self._queries = queries
         self._index_sql = (folder / "index.sql").read_text("utf-8")
-        self._digest = hashlib.sha256(self._index_sql.encode()).hexdigest()
+        self._digest = hashlib.sha256(f"{self._index_sql}{FOLDING}".encode()).hexdigest()
         self._steps = index_steps(queries)
         self._options = Options(
             uri=f"{self._path.absolute().as_uri()}?mode=rw",

@@ -1,19 +1,27 @@
-"""Runs migrations on an SQLite file, each together with the row that records it."""
+"""Brings an SQLite file up to date: its migrations, and the folding of its texts."""
 
 import sqlite3
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from service.errors import DatabaseError
-from service.store.interface import DiskFailed
-from service.store.migrate import Migration, choose_pending
+from service.messages.message import encode
+from service.messages.text import FOLDING, fold_if_other
+from service.store.interface import DiskFailed, Warn
+from service.store.migrate import WILL_FOLD, Migration, choose_pending
 from service.store.queries import SqliteQueries
 from service.store.sqlite.connection import driver, execute_all, store_error
+from service.store.sqlite.pool import Pool
+
+CHUNK_MESSAGES = 5_000
+"""So many are looked at for one transaction that folds texts again."""
 
 
 def migrate(
     connection: sqlite3.Connection, queries: SqliteQueries, migrations: list[Migration]
 ) -> None:
-    """Run every pending migration. Raises DatabaseError."""
+    """Run every pending migration, each together with its record. Raises DatabaseError."""
     connection.execute(queries.create_migrations)
     while _migrate_once(connection, queries, migrations):
         pass
@@ -44,3 +52,42 @@ def _apply(connection: sqlite3.Connection, queries: SqliteQueries, migration: Mi
     now = time.time_ns() // 1_000
     record = {"number": number, "name": name, "digest": digest, "now": now}
     connection.execute(queries.record_migration, record)
+
+
+async def fold_texts(
+    writer: Pool, queries: SqliteQueries, make_room: Callable[[], Awaitable[None]], warn: Warn
+) -> None:
+    """Fold all texts again if that was done by another version of `fold`.
+
+    A start that was interrupted has changed some texts already: they stay. `make_room` is called
+    before each transaction.
+    """
+
+    def read(connection: sqlite3.Connection) -> tuple[int, int]:
+        (version,) = connection.execute(queries.read_folding).fetchone()
+        (last_seq,) = connection.execute(queries.read_last_seq).fetchone()
+        return version, last_seq
+
+    version, end = await writer.run(read)
+    if version == FOLDING:
+        return
+    if end:
+        warn(*WILL_FOLD)
+    for after_seq in range(0, end, CHUNK_MESSAGES):
+        await make_room()
+        chunk = {"after_seq": after_seq, "last_seq": after_seq + CHUNK_MESSAGES}
+        await writer.run(partial(_fold_chunk, queries=queries, chunk=chunk))
+    record = {"version": FOLDING}
+    await writer.run(lambda raw: raw.execute(queries.record_folding, record))
+
+
+def _fold_chunk(
+    connection: sqlite3.Connection, queries: SqliteQueries, chunk: dict[str, int]
+) -> None:
+    batch = [
+        (seq, folded)
+        for seq, text, stored in connection.execute(queries.find_texts_to_fold, chunk).fetchall()
+        if (folded := fold_if_other(text)) != stored
+    ]
+    if batch:
+        connection.execute(queries.update_folded_texts, {"batch": encode(batch).decode()})

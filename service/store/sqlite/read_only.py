@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from service.errors import DatabaseError
 from service.store.interface import Filter, Position, Row, StoreError
-from service.store.migrate import load_migrations, require_current
+from service.store.migrate import load_migrations, require_current, require_folded
 from service.store.queries import SqliteQueries, load_queries, sql_folder
 from service.store.sqlite.connection import Options
 from service.store.sqlite.events import EventReader
@@ -118,3 +118,4 @@ class SqliteReader(EventReader):
     def _require_current(self, connection: sqlite3.Connection) -> None:
         applied = connection.execute(self._queries.list_migrations).fetchall()
         require_current(self._migrations, applied)
+        require_folded(connection.execute(self._queries.read_folding).fetchone()[0])

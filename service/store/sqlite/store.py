@@ -42,7 +42,7 @@ from service.store.sqlite.events import EventReader
 from service.store.sqlite.files import WAL_SUFFIX, OpenFiles, beside
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.indexer import Indexer
-from service.store.sqlite.migrations import migrate
+from service.store.sqlite.migrations import fold_texts, migrate
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.probe import Probe
 from service.store.sqlite.reads import Reads
@@ -93,6 +93,7 @@ class SqliteStore(EventReader):
         self._folder = folder
         self._timeout_seconds = timeout_seconds
         self._when_disk_fails = when_disk_fails
+        self._warn = warn
         self._migrations = load_migrations(folder / "migrations")
         self._queries = queries = load_queries(folder / "queries", SqliteQueries)
         settings_sql = (folder / "connection.sql").read_text("utf-8")
@@ -163,6 +164,7 @@ class SqliteStore(EventReader):
             make_file(self._path)
             await self._writer.run(self._rewrite_wal)
             await self._writer.run(lambda raw: migrate(raw, self._queries, self._migrations))
+            await fold_texts(self._writer, self._queries, self._checkpoints.make_room, self._warn)
             await self._open_index()
             await self._probe.look()
             # SQLite has synced the folder, but ignores a failure.

@@ -17,11 +17,11 @@ batch_messages AS (
     FROM batches, unnest(message_ids) AS one (message_id)
 ),
 indexed AS (
-    INSERT INTO texts (message_id, text_folded)
-    SELECT message_id, coalesce(text_folded, text)
+    INSERT INTO texts (message_id, folded_text)
+    SELECT message_id, coalesce(folded_text, text)
     FROM batch_messages JOIN messages USING (message_id)
     WHERE text IS NOT NULL
-    ON CONFLICT (message_id) DO UPDATE SET text_folded = excluded.text_folded
+    ON CONFLICT (message_id) DO UPDATE SET folded_text = excluded.folded_text
 )
 SELECT coalesce(CAST(sum(message_count) AS BIGINT), 0) AS message_count, count(*) AS batch_count
 FROM batches;

@@ -8,4 +8,4 @@ WHERE from_msisdn = :from_msisdn
     AND to_msisdn = :to_msisdn
     AND ts >= :since
     AND ts < :until
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0);
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0);

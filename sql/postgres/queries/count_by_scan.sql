@@ -6,7 +6,7 @@
 -- Differs: SQLite counts in chunks, because a long read keeps the WAL from being reset
 SELECT count(*) AS message_count
 FROM messages
-WHERE strpos(coalesce(text_folded, text), :q) > 0
+WHERE strpos(coalesce(folded_text, text), :q) > 0
     AND (CAST(:from_msisdn AS TEXT) IS NULL OR from_msisdn = :from_msisdn)
     AND (CAST(:to_msisdn AS TEXT) IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since

@@ -7,7 +7,7 @@
 WITH candidates AS MATERIALIZED (
     SELECT message_id
     FROM texts
-    WHERE text_folded
+    WHERE folded_text
         LIKE '%' || replace(replace(replace(:q, '\', '\\'), '%', '\%'), '_', '\_') || '%'
     -- Without ALL: an erased message that was sent again may be in texts and pending, or pending
     -- twice.
@@ -17,7 +17,7 @@ WITH candidates AS MATERIALIZED (
 )
 SELECT count(*) AS message_count
 FROM candidates JOIN messages USING (message_id)
-WHERE strpos(coalesce(text_folded, text), :q) > 0
+WHERE strpos(coalesce(folded_text, text), :q) > 0
     AND (CAST(:from_msisdn AS TEXT) IS NULL OR from_msisdn = :from_msisdn)
     AND (CAST(:to_msisdn AS TEXT) IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since

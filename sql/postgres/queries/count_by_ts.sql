@@ -6,4 +6,4 @@ SELECT count(*) AS message_count
 FROM messages
 WHERE ts >= :since
     AND ts < :until
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0);
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0);

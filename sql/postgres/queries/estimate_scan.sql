@@ -6,6 +6,6 @@ SELECT count(*) AS message_count
 FROM (
     SELECT 1
     FROM messages
-    WHERE strpos(coalesce(text_folded, text), :q) > 0
+    WHERE strpos(coalesce(folded_text, text), :q) > 0
     LIMIT CAST(:limit AS BIGINT)
 ) AS found;

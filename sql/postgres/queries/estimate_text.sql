@@ -7,7 +7,7 @@ SELECT count(*) AS message_count
 FROM (
     SELECT 1
     FROM texts
-    WHERE text_folded
+    WHERE folded_text
         LIKE '%' || replace(replace(replace(:q, '\', '\\'), '%', '\%'), '_', '\_') || '%'
     LIMIT CAST(:limit AS BIGINT)
 ) AS found;

@@ -1,5 +1,5 @@
 -- Stores a batch of messages, each message_id once: one statement, one transaction, one flush.
--- Parameters: :message_ids, :from_msisdns, :to_msisdns, :instants, :texts, :texts_folded (arrays
+-- Parameters: :message_ids, :from_msisdns, :to_msisdns, :instants, :texts, :folded_texts (arrays
 --             with an element for each message, without a repeated id)
 -- Rows: one: synchronous_commit, fsync (the settings that make the commit durable; they can change
 --       while the service runs), message_ids (of those that were stored before)
@@ -12,13 +12,13 @@ WITH sent AS (
         CAST(:to_msisdns AS TEXT[]),
         CAST(:instants AS TIMESTAMPTZ[]),
         CAST(:texts AS TEXT[]),
-        CAST(:texts_folded AS TEXT[])
-    ) AS message (message_id, from_msisdn, to_msisdn, ts, text, text_folded)
+        CAST(:folded_texts AS TEXT[])
+    ) AS message (message_id, from_msisdn, to_msisdn, ts, text, folded_text)
 ),
 created AS (
     INSERT INTO messages
-        (message_id, from_msisdn, to_msisdn, ts, text, text_folded, created_at)
-    SELECT message_id, from_msisdn, to_msisdn, ts, text, text_folded, now()
+        (message_id, from_msisdn, to_msisdn, ts, text, folded_text, created_at)
+    SELECT message_id, from_msisdn, to_msisdn, ts, text, folded_text, now()
     FROM sent
     -- Batches with common ids insert them in the same order, or they would deadlock.
     ORDER BY message_id COLLATE "C"

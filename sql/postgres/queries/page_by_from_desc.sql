@@ -9,6 +9,6 @@ FROM messages
 WHERE from_msisdn = :from_msisdn
     AND (ts, message_id) < (CAST(:before_ts AS TIMESTAMPTZ), CAST(:before_message_id AS TEXT))
     AND ts >= :since
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0)
 ORDER BY ts DESC, message_id DESC
 LIMIT CAST(:limit AS BIGINT) OFFSET CAST(:offset AS BIGINT);

@@ -10,4 +10,4 @@ WHERE message_id = :message_id
     AND (CAST(:to_msisdn AS TEXT) IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since
     AND ts < :until
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0);
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0);

@@ -7,7 +7,7 @@
 WITH found AS MATERIALIZED (
     SELECT message_id, from_msisdn, to_msisdn, ts, text
     FROM messages
-    WHERE strpos(coalesce(text_folded, text), :q) > 0
+    WHERE strpos(coalesce(folded_text, text), :q) > 0
         AND (CAST(:from_msisdn AS TEXT) IS NULL OR from_msisdn = :from_msisdn)
         AND (CAST(:to_msisdn AS TEXT) IS NULL OR to_msisdn = :to_msisdn)
         AND (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))

@@ -12,7 +12,7 @@
 WITH candidates AS MATERIALIZED (
     SELECT message_id
     FROM texts
-    WHERE text_folded
+    WHERE folded_text
         LIKE '%' || replace(replace(replace(:q, '\', '\\'), '%', '\%'), '_', '\_') || '%'
     LIMIT CAST(:few_messages AS BIGINT) + 1
 ),
@@ -30,7 +30,7 @@ found AS MATERIALIZED (
         FROM pending_texts, unnest(message_ids) AS pending (message_id)
     ) AS candidate JOIN messages USING (message_id)
     WHERE (SELECT is_small FROM size)
-        AND strpos(coalesce(text_folded, text), :q) > 0
+        AND strpos(coalesce(folded_text, text), :q) > 0
         AND (CAST(:from_msisdn AS TEXT) IS NULL OR from_msisdn = :from_msisdn)
         AND (CAST(:to_msisdn AS TEXT) IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since

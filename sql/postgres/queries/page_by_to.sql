@@ -9,6 +9,6 @@ FROM messages
 WHERE to_msisdn = :to_msisdn
     AND (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))
     AND ts < :until
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0)
 ORDER BY ts, message_id
 LIMIT CAST(:limit AS BIGINT) OFFSET CAST(:offset AS BIGINT);

@@ -7,6 +7,6 @@ SELECT message_id, from_msisdn, to_msisdn, ts, text
 FROM messages
 WHERE (ts, message_id) > (CAST(:after_ts AS TIMESTAMPTZ), CAST(:after_message_id AS TEXT))
     AND ts < :until
-    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(text_folded, text), :q) > 0)
+    AND (CAST(:q AS TEXT) = '' OR strpos(coalesce(folded_text, text), :q) > 0)
 ORDER BY ts, message_id
 LIMIT CAST(:limit AS BIGINT) OFFSET CAST(:offset AS BIGINT);

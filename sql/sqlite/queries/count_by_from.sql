@@ -15,7 +15,7 @@ SELECT (
             OR EXISTS (
                 SELECT 1 FROM messages
                 WHERE messages.seq = one.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
+                    AND instr(ifnull(folded_text, text), :q) > 0
             )
         )
 ) + (
@@ -25,5 +25,5 @@ SELECT (
         AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since
         AND ts < :until
-        AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+        AND (:q = '' OR instr(ifnull(folded_text, text), :q) > 0)
 ) AS message_count;

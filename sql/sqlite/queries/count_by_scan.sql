@@ -8,7 +8,7 @@ SELECT count(*) AS message_count
 FROM messages
 WHERE seq > :after_seq
     AND seq <= :last_seq
-    AND instr(ifnull(text_folded, text), :q) > 0
+    AND instr(ifnull(folded_text, text), :q) > 0
     AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
     AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since

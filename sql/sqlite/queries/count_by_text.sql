@@ -13,7 +13,7 @@ WITH candidates AS (
 )
 SELECT count(*) AS message_count
 FROM candidates JOIN messages USING (seq)
-WHERE instr(ifnull(text_folded, text), :q) > 0
+WHERE instr(ifnull(folded_text, text), :q) > 0
     AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
     AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since

@@ -12,7 +12,7 @@ SELECT (
             OR EXISTS (
                 SELECT 1 FROM messages
                 WHERE messages.seq = one.seq
-                    AND instr(ifnull(text_folded, text), :q) > 0
+                    AND instr(ifnull(folded_text, text), :q) > 0
             )
         )
 ) + (
@@ -20,5 +20,5 @@ SELECT (
     FROM unindexed_messages
     WHERE ts >= :since
         AND ts < :until
-        AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+        AND (:q = '' OR instr(ifnull(folded_text, text), :q) > 0)
 ) AS message_count;

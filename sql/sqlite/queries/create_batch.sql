@@ -5,5 +5,5 @@ CREATE TEMP TABLE IF NOT EXISTS batch (
     from_msisdn TEXT NOT NULL,
     to_msisdn TEXT NOT NULL,
     ts INTEGER NOT NULL,
-    text_folded TEXT
+    folded_text TEXT
 ) STRICT;

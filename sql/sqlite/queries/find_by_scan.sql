@@ -7,5 +7,5 @@ SELECT seq
 FROM messages
 WHERE seq > :after_seq
     AND seq <= :last_seq
-    AND instr(ifnull(text_folded, text), :q) > 0
+    AND instr(ifnull(folded_text, text), :q) > 0
 LIMIT :limit;

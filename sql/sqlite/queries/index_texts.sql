@@ -1,5 +1,5 @@
 -- Adds the batch to the index of texts.
-INSERT INTO texts (rowid, text_folded)
-SELECT seq, text_folded
+INSERT INTO texts (rowid, folded_text)
+SELECT seq, folded_text
 FROM batch
-WHERE text_folded IS NOT NULL;
+WHERE folded_text IS NOT NULL;

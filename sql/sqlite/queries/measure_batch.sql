@@ -2,6 +2,6 @@
 -- Rows: one: message_count, characters (of all texts), last_seq
 SELECT
     count(*) AS message_count,
-    CAST(total(length(text_folded)) AS INTEGER) AS characters,
+    CAST(total(length(folded_text)) AS INTEGER) AS characters,
     ifnull(max(seq), 0) AS last_seq
 FROM batch;

@@ -19,7 +19,7 @@ WITH page AS (
             OR EXISTS (
                 SELECT 1 FROM messages
                 WHERE messages.seq = one.seq
-                    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0)
+                    AND (:q = '' OR instr(ifnull(folded_text, text), :q) > 0)
             )
         )
     ORDER BY ts, message_id

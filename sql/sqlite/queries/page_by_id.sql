@@ -10,4 +10,4 @@ WHERE message_id = :message_id
     AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
     AND ts >= :since
     AND ts < :until
-    AND (:q = '' OR instr(ifnull(text_folded, text), :q) > 0);
+    AND (:q = '' OR instr(ifnull(folded_text, text), :q) > 0);

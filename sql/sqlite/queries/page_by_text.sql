@@ -25,7 +25,7 @@ found AS MATERIALIZED (
     ) AS candidate
     CROSS JOIN messages USING (seq) -- CROSS: in this order, whatever the planner knows
     WHERE (SELECT is_small FROM size)
-        AND instr(ifnull(text_folded, text), :q) > 0
+        AND instr(ifnull(folded_text, text), :q) > 0
         AND (:from_msisdn IS NULL OR from_msisdn = :from_msisdn)
         AND (:to_msisdn IS NULL OR to_msisdn = :to_msisdn)
         AND ts >= :since

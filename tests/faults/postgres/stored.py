@@ -37,7 +37,7 @@ EMPTY = {
     ),
     "texts that differ from their messages": (
         "SELECT message_id FROM texts JOIN messages USING (message_id)"
-        " WHERE texts.text_folded IS DISTINCT FROM coalesce(messages.text_folded, messages.text)"
+        " WHERE texts.folded_text IS DISTINCT FROM coalesce(messages.folded_text, messages.text)"
     ),
     "texts that are both in the index and pending": (
         "SELECT message_id FROM texts INTERSECT SELECT unnest(message_ids) FROM pending_texts"
