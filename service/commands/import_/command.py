@@ -14,6 +14,7 @@ from service.commands.import_.pipeline import Pipeline
 from service.commands.import_.rejects import Rejects, RejectsError
 from service.commands.import_.report import screen, summary
 from service.commands.import_.sources import Valve
+from service.commands.signals import stop_on_signals
 from service.errors import SettingsError
 from service.settings import Settings
 from service.store.factory import make_store
@@ -51,7 +52,7 @@ async def _import(options: Options, settings: Settings, rejects: Rejects) -> int
         begun = time.perf_counter()
         with screen(options.files) as shown:
             pipeline = Pipeline(lambda: _opened(settings), reader, valve, shown)
-            signals = _stop_on_signals(pipeline)
+            signals = stop_on_signals(pipeline.stop)
             await pipeline.run()
         elapsed_seconds = time.perf_counter() - begun
     if pipeline.failure is None or pipeline.tally.lines:
@@ -75,25 +76,6 @@ def _exit_code(pipeline: Pipeline, signals: list[signal.Signals]) -> int:
     if pipeline.failure is not None:
         return FAILED_EXIT_CODE
     return 0 if pipeline.tally.all_stored else 1
-
-
-def _stop_on_signals(pipeline: Pipeline) -> list[signal.Signals]:
-    """Stop the run at Ctrl-C and SIGTERM; the list gets the signals as they come.
-
-    A second one ends the process where it stands: the database is made for that.
-    """
-    received: list[signal.Signals] = []
-
-    def stop(number: signal.Signals) -> None:
-        if received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        received.append(number)
-        pipeline.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    return received
 
 
 def _fail(sentence: str) -> None:

@@ -4,20 +4,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from service.commands.import_.batches import Batch, Reader
 from service.commands.import_.indexing import Indexing
 from service.commands.import_.pace import PAUSE_SECONDS, Pace
 from service.commands.import_.report import Screen, Tally
 from service.commands.import_.sources import Valve
+from service.commands.patience import Patience, is_locked
 from service.errors import DatabaseError
-from service.store.interface import DatabaseLocked, Outcome, Store, StoreError
-
-T = TypeVar("T")
-
-LOCKED_SECONDS_MAX = 300
-"""How long to wait for a database that another program keeps locked."""
+from service.store.interface import Outcome, Store, StoreError
 
 
 class Pipeline:
@@ -37,12 +32,12 @@ class Pipeline:
         self._valve = valve
         self._screen = shown
         self._pace = Pace()
+        self._patience = Patience(shown.tell)
         self._indexing: Indexing | None = None
-        self._is_stopped = False
 
     def stop(self) -> None:
         """Read no more, and store what has been read."""
-        self._is_stopped = True
+        self._patience.stop()
         self._valve.shut()
         if self._indexing is not None:
             self._indexing.stop()
@@ -50,19 +45,19 @@ class Pipeline:
     async def run(self) -> None:
         """Return when all is stored and indexed, or soon after `stop`."""
         try:
-            store = await self._patiently(self._open_store)
+            store = await self._patience.use(self._open_store)
             try:
                 await self._fill(store)
             finally:
                 await store.close()
         except (DatabaseError, StoreError) as error:
             # A stop while the database was locked is no failure.
-            if not (self._is_stopped and _is_locked(error)):
+            if not (self._patience.is_stopped and is_locked(error)):
                 self.failure = str(error)
 
     async def _fill(self, store: Store) -> None:
-        self._indexing = Indexing(lambda: self._patiently(store.index_all))
-        if self._is_stopped:
+        self._indexing = Indexing(lambda: self._patience.use(store.index_all))
+        if self._patience.is_stopped:
             self._indexing.stop()
         try:
             await self._store_all(store, self._indexing)
@@ -93,33 +88,9 @@ class Pipeline:
             self.tally.add(batch, [])
             return
         begun = time.perf_counter()
-        outcomes = await self._patiently(lambda: store.insert(batch.messages))
+        outcomes = await self._patience.use(lambda: store.insert(batch.messages))
         self._pace.learn(len(outcomes), time.perf_counter() - begun)
         self.tally.add(batch, outcomes)
         self._screen.show(self.tally)
         created = outcomes.count(Outcome.CREATED)
         await asyncio.gather(asyncio.sleep(PAUSE_SECONDS), indexing.add(created))
-
-    async def _patiently(self, use: Callable[[], Awaitable[T]]) -> T:
-        """What `use` returns. While the database is locked it is tried again, for a limited time.
-
-        A call that finds the database locked has stored nothing.
-        """
-        deadline = time.monotonic() + LOCKED_SECONDS_MAX
-        was_told = False
-        while True:
-            try:
-                return await use()
-            except (DatabaseError, StoreError) as error:
-                is_over = self._is_stopped or time.monotonic() > deadline
-                if is_over or not _is_locked(error):
-                    raise
-            if not was_told:
-                self._screen.tell("the database is locked by another program: waiting for it")
-                was_told = True
-            await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _is_locked(error: Exception) -> bool:
-    """A statement found the database locked, or `open` did."""
-    return isinstance(error, DatabaseLocked) or isinstance(error.__cause__, DatabaseLocked)

@@ -135,7 +135,7 @@ class TestFailures:
     def test_a_name_that_sounds_like_a_lock_is_none(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr("service.commands.import_.pipeline.LOCKED_SECONDS_MAX", 0.5)
+        monkeypatch.setattr("service.commands.patience.LOCKED_SECONDS_MAX", 0.5)
         database = tmp_path / "database is locked.db"
         database.write_bytes(b"This is somebody's letter. " * 100)
         monkeypatch.setenv("DATABASE_URL", f"sqlite:///{database}")
@@ -149,7 +149,7 @@ class TestFailures:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("service.commands.import_.pipeline.LOCKED_SECONDS_MAX", 0)
+        monkeypatch.setattr("service.commands.patience.LOCKED_SECONDS_MAX", 0)
         assert stored(database) == []
         with locked(database):
             assert main([written(tmp_path / "x", messages(1))]) == 2
