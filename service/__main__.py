@@ -29,8 +29,8 @@ COMMANDS = {
         "sources", "list the schemes of providers, and the sources of this environment"
     ),
     "send": Command("send.command", "sign messages or events and send them to a running service"),
-    "import": Command("import_.command", "store messages from files"),
-    "export": Command("export.command", "write messages to a file or standard output"),
+    "import": Command("import_.command", "store messages and events from files"),
+    "export": Command("export.command", "write messages or events to a file or standard output"),
 }
 
 WITHOUT_ARGUMENTS = ("serve", "migrate", "reindex", "sources")
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<9} {command.summary}" for name, command in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10}{command.summary}" for name, command in COMMANDS.items())
     return f"""\
 usage: python -m service [--help] [--version] [COMMAND ...]
 

@@ -1,6 +1,7 @@
 """GET /events: list and filter the requests of all sources, as they came."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -25,7 +26,8 @@ BODY_BYTES_MAX = 4 * 2**20
 NAME_CHARACTERS_MAX = 255
 NAME_RULE = f"1 to {NAME_CHARACTERS_MAX} characters in UTF-8, none of them U+0000"
 
-PARAMETERS = ("limit", "cursor", "order", "source", "type", "problem", "since", "until")
+EVENT_FILTERS = ("source", "type", "problem", "since", "until")
+PARAMETERS = ("limit", "cursor", "order", *EVENT_FILTERS)
 
 
 class Query(NamedTuple):
@@ -54,24 +56,32 @@ class Events:
 def parse_query(query_string: bytes) -> Query:
     """The query of `GET /events`. Raises InvalidParameter, which names the parameter."""
     given = split_query(query_string, PARAMETERS)
-    since, until = read_range(given)
-    chosen = EventFilter(
-        source=read(given, "source", None, _name, NAME_RULE),
-        type=read(given, "type", None, _name, NAME_RULE),
-        has_problem=read(given, "problem", None, boolean, "true or false"),
-        since=since,
-        until=until,
-        is_descending=read_is_descending(given),
-    )
+    chosen = read_event_filter(given)._replace(is_descending=read_is_descending(given))
     if given.get("cursor") == "":
         del given["cursor"]
     after = read(given, "cursor", None, lambda text: decode_event_cursor(text, chosen), CURSOR_RULE)
     return Query(chosen, after, read_limit(given))
 
 
+def read_event_filter(given: Mapping[str, str]) -> EventFilter:
+    """The filter that the parameters EVENT_FILTERS make; the command `export` has the same.
+
+    Raises InvalidParameter, which names the parameter and its rule.
+    """
+    since, until = read_range(given)
+    return EventFilter(
+        source=read(given, "source", None, _name, NAME_RULE),
+        type=read(given, "type", None, _name, NAME_RULE),
+        has_problem=read(given, "problem", None, boolean, "true or false"),
+        since=since,
+        until=until,
+    )
+
+
 def _name(text: str) -> str:
     if not 1 <= len(text) <= NAME_CHARACTERS_MAX or "\0" in text:
         raise ValueError
+    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
     return text
 
 

@@ -114,7 +114,7 @@ class Walk:
         self._head = form.head
         self._after: Position | None = None
         self._page_messages = PAGE_MESSAGES_FIRST
-        self.messages = 0
+        self.count = 0
         """How many have come so far."""
         self.is_over = False
 
@@ -149,7 +149,7 @@ class Walk:
     def _encode(self, rows: Sequence[Row]) -> bytes:
         if self._q_folded:
             rows = [row for row in rows if self._q_folded in fold(row.text or "")]
-        self.messages += len(rows)
+        self.count += len(rows)
         head, self._head = self._head, b""
         return head + self._form.encode(rows)
 

@@ -1,4 +1,4 @@
-"""`python -m service export`: write messages to a file or to standard output."""
+"""`python -m service export`: write messages or events to a file or to standard output."""
 
 import asyncio
 import os
@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from service.api.messages.walk import Walk
 from service.commands.export.arguments import STANDARD_OUTPUT, Options, parse
+from service.commands.export.events import EventWalk
 from service.commands.export.output import writing
 from service.errors import StartError
 from service.settings import Settings
 from service.store.factory import open_reader
-from service.store.interface import StoreError
+from service.store.interface import EventFilter, Reader, StoreError
 
 VARIABLES = (
     "DATABASE_URL",
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = Settings.from_environment({name: os.environ.get(name, "") for name in VARIABLES})
         with _ending_on_signals():
-            messages = asyncio.run(_export(options, settings))
+            count = asyncio.run(_export(options, settings))
     except StartError as error:
         return _fail(str(error), error.exit_code)
     except StoreError as error:
@@ -44,20 +45,27 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         output = "standard output" if options.output == STANDARD_OUTPUT else options.output
         return _fail(f"cannot write {output}: {error.strerror}")
-    sys.stderr.write(f"export: {messages:,} message{'s' if messages != 1 else ''}\n")
+    noun = "event" if isinstance(options.chosen, EventFilter) else "message"
+    sys.stderr.write(f"export: {count:,} {noun}{'s' if count != 1 else ''}\n")
     return 0
 
 
 async def _export(options: Options, settings: Settings) -> int:
     reader = await open_reader(settings)
     try:
-        walk = Walk(reader, options.chosen, options.form)
+        walk = _walk(reader, options)
         with writing(options.output) as write:
             while not walk.is_over:
                 write(await walk.next_chunk())
     finally:
         await reader.close()
-    return walk.messages
+    return walk.count
+
+
+def _walk(reader: Reader, options: Options) -> Walk | EventWalk:
+    if isinstance(options.chosen, EventFilter):
+        return EventWalk(reader, options.chosen)
+    return Walk(reader, options.chosen, options.form)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ from pathlib import Path
 from service.commands.arguments import Parser
 from service.commands.import_.sources import STANDARD_INPUT
 
-DESCRIPTION = "Store messages from files, as webhooks would have: one JSON object a line (NDJSON)."
+DESCRIPTION = "Store messages and events from files: one JSON object a line (NDJSON)."
 EPILOG = """\
 A line holds a message as `data` of GET /messages shows it, or as a webhook brings it, and must pass
 the same validation; only `from` and `to` may be what messaging providers send as well: short codes
-and names. A message_id that is there already changes nothing. The database is that of
-DATABASE_URL or DATABASE_URL_FILE, and no line may be longer than MAX_BODY_BYTES.
+and names. A message_id that is there already changes nothing. Or it holds an event, as
+`export --events` writes it: its body is stored byte for byte, and an id that its source has already
+changes nothing. A file may hold both. The database is that of DATABASE_URL or DATABASE_URL_FILE; no
+message and no body may be longer than MAX_BODY_BYTES.
 
 It can be interrupted (Ctrl-C, SIGTERM) and run again: what is stored then counts as duplicate. It
 works beside a running service, and leaves the database free for it more than half of the time.

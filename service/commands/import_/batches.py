@@ -1,18 +1,23 @@
-"""From lines to batches of messages: every line is decoded here, or rejected and kept."""
+"""From lines to batches of messages and events: a line is decoded, or rejected and kept."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from service.commands import compression
+from service.commands.event_lines import decode_line, is_like_event
 from service.commands.import_.lines import Piece, split
 from service.commands.import_.rejects import Rejects, RejectsError
 from service.commands.import_.sources import STANDARD_INPUT, Content, Shut, Valve
 from service.errors import InvalidMessage
+from service.messages.event import Event
 from service.messages.message import Message, decode_stored_message
 
 BATCH_BYTES_MAX = 4 << 20
 """Bounds the memory of a batch, however long its lines are."""
+
+EVENT_BYTES_MAX = 1 << 20
+"""What the line of an event may have beside its body: headers, and ids of messages."""
 
 BATCH_WAIT_SECONDS = 1.0
 """What a pipe brings now and then is stored after this time, even if there is little of it."""
@@ -28,6 +33,7 @@ class Batch:
         self.lines = 0
         """How many were read, blank ones apart."""
         self.messages: list[Message] = []
+        self.events: list[Event] = []
         self.rejected: Counter[str] = Counter()
         """By reason; there are as many reasons as the validation has rules."""
         self.complaints: list[str] = []
@@ -43,13 +49,15 @@ class Reader:
     """Reads files one after another, as batches of `batch_lines` lines, which may change."""
 
     def __init__(
-        self, paths: Sequence[str], line_bytes_max: int, rejects: Rejects, valve: Valve
+        self, paths: Sequence[str], body_bytes_max: int, rejects: Rejects, valve: Valve
     ) -> None:
         self.batch_lines = 1
         self.failure: str | None = None
         """Why not all was read, unless somebody shut the valve."""
         self._paths = paths
-        self._line_bytes_max = line_bytes_max
+        self._body_bytes_max = body_bytes_max
+        # Base64 takes a third more.
+        self._line_bytes_max = body_bytes_max + body_bytes_max // 2 + EVENT_BYTES_MAX
         self._rejects = rejects
         self._valve = valve
         self._batch = Batch()
@@ -92,9 +100,7 @@ class Reader:
             if not line or line.isspace():
                 continue
             try:
-                if len(line) > self._line_bytes_max:
-                    raise InvalidMessage(self._too_long)
-                self._batch.messages.append(decode_stored_message(line))
+                self._add(line)
             except InvalidMessage as error:
                 self._rejects.keep(line)
                 self._reject(str(error).removeprefix("the body "))
@@ -102,6 +108,23 @@ class Reader:
             self._batch.line_bytes += len(line)
             if self._is_full:
                 yield self._take()
+
+    def _add(self, line: bytes) -> None:
+        """Take the message or the event of a line. Raises InvalidMessage.
+
+        No line can be both: an event has no `message_id`.
+        """
+        try:
+            if len(line) > self._body_bytes_max:
+                raise InvalidMessage(self._too_long)
+            self._batch.messages.append(decode_stored_message(line))
+        except InvalidMessage:
+            if not is_like_event(line):
+                raise
+            event = decode_line(line)
+            if len(event.body) > self._body_bytes_max:
+                raise InvalidMessage(f"body {self._too_long}") from None
+            self._batch.events.append(event)
 
     def _reject_piece(self, piece: Piece) -> None:
         self._rejects.keep(piece.content, end=b"\n" if piece.is_last else b"")
@@ -120,7 +143,7 @@ class Reader:
 
     @property
     def _too_long(self) -> str:
-        return f"must be at most {self._line_bytes_max:,} bytes long (MAX_BODY_BYTES)"
+        return f"must be at most {self._body_bytes_max:,} bytes long (MAX_BODY_BYTES)"
 
     @property
     def _is_full(self) -> bool:

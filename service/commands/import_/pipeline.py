@@ -84,11 +84,11 @@ class Pipeline:
     async def _store_batch(self, store: Store, indexing: Indexing, batch: Batch) -> None:
         for complaint in batch.complaints:
             self._screen.tell(complaint)
-        if not batch.messages:
+        if not (batch.messages or batch.events):
             self.tally.add(batch, [])
             return
         begun = time.perf_counter()
-        outcomes = await self._patience.use(lambda: store.insert(batch.messages))
+        outcomes = await self._patience.use(lambda: store.insert(batch.messages, batch.events))
         self._pace.learn(len(outcomes), time.perf_counter() - begun)
         self.tally.add(batch, outcomes)
         self._screen.show(self.tally)

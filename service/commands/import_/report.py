@@ -64,7 +64,7 @@ class Screen:
     def _describe(self) -> str:
         lines, bytes_read = self._tally.lines, self._tally.bytes_read
         elapsed_seconds = time.monotonic() - self._begun
-        parts = [self._doing, f"{lines:,} messages", f"{lines / elapsed_seconds:,.0f}/s"]
+        parts = [self._doing, f"{lines:,} lines", f"{lines / elapsed_seconds:,.0f}/s"]
         if self._bytes_total and bytes_read:
             share = min(bytes_read / self._bytes_total, 1)
             left_seconds = round(elapsed_seconds * (1 - share) / share)

@@ -172,7 +172,7 @@ async def test_what_was_there_comes_once_whatever_arrives(some: Service) -> None
     ids = [content["message_id"] for content in found]
     assert ids[: len(SOME)] == [content["message_id"] for content in SOME]
     assert ids[len(SOME) :][:1] == ["late-1"]
-    assert walk.messages == len(ids)
+    assert walk.count == len(ids)
 
 
 async def test_pages_grow_and_stay_bounded(tmp_path: Path, database_url: str, pages: Pages) -> None:

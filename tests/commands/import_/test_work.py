@@ -113,7 +113,7 @@ class TestScreen:
         with FileIO(ours) as terminal:
             shown = read_all(terminal)
         assert process.returncode == 1
-        assert b"2,001 messages" in shown
+        assert b"2,001 lines" in shown
         assert b" left" in shown
         assert f"{file}:2001: must be valid JSON".encode() in shown.replace(b"\r\n", b"")
         assert b" left" not in output
