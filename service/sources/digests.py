@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hmac
-import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -13,8 +12,6 @@ from service.sources.scheme import Scheme, Signature
 ED25519_BYTES = 64
 """Of a signature (RFC 8032, 5.1.6)."""
 KEY_BYTES = 32
-
-_is_hexadecimal = re.compile(rb"[0-9a-fA-F]*").fullmatch
 
 
 class Digest(Protocol):
@@ -56,13 +53,15 @@ class Hmac:
         self._length = len(self.sign(b""))
 
     def fits(self, candidate: bytes) -> bool:
-        return len(candidate) == self._length and _is_encoded(candidate, self._is_hex)
+        return len(candidate) == self._length and _decode(candidate, self._is_hex) is not None
 
     def matches(self, content: bytes, candidates: Sequence[bytes]) -> bool:
         expected = self.sign(content)
-        if self._is_hex:
-            candidates = [candidate.lower() for candidate in candidates]
-        return any(hmac.compare_digest(expected, candidate) for candidate in candidates)
+        for candidate in candidates:
+            written = candidate.lower() if self._is_hex else candidate
+            if hmac.compare_digest(expected, written):
+                return True
+        return False
 
     def sign(self, content: bytes) -> bytes:
         return _encode(hmac.digest(self._key, content, self._algorithm), self._is_hex)
@@ -89,7 +88,7 @@ class Ed25519:
             self._verify = ed25519.Ed25519PublicKey.from_public_bytes(key).verify
 
     def fits(self, candidate: bytes) -> bool:
-        return self._decode(candidate) is not None
+        return self._read(candidate) is not None
 
     def matches(self, content: bytes, candidates: Sequence[bytes]) -> bool:
         return any(self._is_signature(content, candidate) for candidate in candidates)
@@ -98,17 +97,15 @@ class Ed25519:
         return _encode(self._sign(content), self._is_hex)
 
     def _is_signature(self, content: bytes, candidate: bytes) -> bool:
-        signature = self._decode(candidate)
+        signature = self._read(candidate)
         try:
             return signature is not None and self._verify(signature, content) is None
         except self._failure:
             return False
 
-    def _decode(self, candidate: bytes) -> bytes | None:
-        if not _is_encoded(candidate, self._is_hex):
-            return None
-        decoded = (binascii.unhexlify if self._is_hex else binascii.a2b_base64)(candidate)
-        return decoded if len(decoded) == ED25519_BYTES else None
+    def _read(self, candidate: bytes) -> bytes | None:
+        signature = _decode(candidate, self._is_hex)
+        return signature if signature and len(signature) == ED25519_BYTES else None
 
 
 def make_digests(
@@ -197,11 +194,12 @@ def _encode(digest: bytes, is_hex: bool) -> bytes:
     return binascii.hexlify(digest) if is_hex else binascii.b2a_base64(digest, newline=False)
 
 
-def _is_encoded(candidate: bytes, is_hex: bool) -> bool:
-    """Whether it has the one spelling that `_encode` gives its bytes, but for the case of hex."""
-    if is_hex:
-        return len(candidate) % 2 == 0 and _is_hexadecimal(candidate) is not None
+def _decode(candidate: bytes, is_hex: bool) -> bytes | None:
+    """The bytes of a signature that `_encode` writes like this, but for the case of hex."""
     try:
-        return _encode(binascii.a2b_base64(candidate, strict_mode=True), False) == candidate
+        if is_hex:
+            return binascii.unhexlify(candidate)
+        decoded = binascii.a2b_base64(candidate, strict_mode=True)
+        return decoded if _encode(decoded, is_hex) == candidate else None
     except binascii.Error:
-        return False
+        return None

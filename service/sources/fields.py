@@ -21,12 +21,32 @@ def read_form(body: bytes) -> list[tuple[bytes, bytes]]:
 
     Raises ValueError if there are more than FORM_FIELDS_MAX.
     """
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in split_form(body)]
+
+
+def split_form(body: bytes) -> list[tuple[str, str]]:
+    """The same with a character of Latin-1 for each byte, which is faster."""
     if body.count(b"&") >= FORM_FIELDS_MAX:
         raise ValueError(f"a form has at most {FORM_FIELDS_MAX} fields")
-    pairs = [field.partition(b"=") for field in body.replace(b"+", b" ").split(b"&") if field]
-    if b"%" not in body:
-        return [(name, value) for name, _, value in pairs]
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
+    pairs = []
+    for field in body.decode("latin-1").replace("+", " ").split("&"):
+        if field:
+            name, _, value = field.partition("=")
+            if "%" in field:
+                name, value = _unquote(name), _unquote(value)
+            pairs.append((name, value))
+    return pairs
+
+
+def _unquote(text: str) -> str:
+    """Decode %XX by the codec of Python's own escapes: it takes as long for one as for hundreds."""
+    if "%" not in text:
+        return text
+    escaped = text.replace("\\", r"\\").replace("%", r"\x").encode("latin-1")
+    try:
+        return escaped.decode("unicode_escape")
+    except UnicodeDecodeError:  # a % without two hexadecimal digits
+        return unquote_to_bytes(text.encode("latin-1")).decode("latin-1")
 
 
 class JsonPaths:

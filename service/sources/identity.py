@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from service.sources.fields import JsonPaths, find_key_beside, read_form
+from service.sources.fields import JsonPaths, find_key_beside, split_form
 from service.sources.request import Request
 from service.sources.scheme import Scheme
 from service.sources.templates import Part
@@ -29,7 +29,7 @@ class Facts:
         self.body = body
         self._paths = paths
         self._json: dict[str, str] | None = None
-        self._form: dict[bytes, bytes] | None = None
+        self._form: dict[str, str] | None = None
 
     def header(self, name: bytes) -> str | None:
         """None unless it is there once."""
@@ -41,15 +41,16 @@ class Facts:
             self._json = self._paths.read(self.body)
         return self._json.get(path)
 
-    def form(self, name: bytes) -> str | None:
+    def form(self, name: str) -> str | None:
+        """`name` and what `split_form` gives have a character of Latin-1 for each byte."""
         if self._form is None:
             try:
                 # Of fields with one name the first counts.
-                self._form = dict(reversed(read_form(self.body)))
+                self._form = dict(reversed(split_form(self.body)))
             except ValueError:
                 self._form = {}
         value = self._form.get(name)
-        return None if value is None else value.decode(errors="replace")
+        return None if value is None else value.encode("latin-1").decode(errors="replace")
 
     def sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
@@ -107,7 +108,7 @@ def _compile(part: Part) -> Fill:
         case "json":
             return lambda facts: facts.json(argument)
         case "form":
-            field = argument.encode()
+            field = argument.encode().decode("latin-1")
             return lambda facts: facts.form(field)
         case "key_beside":
             return lambda facts: find_key_beside(argument, facts.body)

@@ -4,12 +4,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from service.errors import InvalidSignature
 from service.messages.instants import RFC3339, parse_instant
 from service.sources.digests import Digest
-from service.sources.fields import JsonPaths, read_form
+from service.sources.fields import JsonPaths, read_form, split_form
 from service.sources.request import Request
 from service.sources.scheme import Signature, Timestamp
 from service.sources.templates import Part
@@ -38,17 +39,13 @@ class Content:
 
     def __init__(self, signature: Signature) -> None:
         self._parts = [self._compile(part) for part in signature.signed_parts]
-        self._signs_url = any(part.kind == "url" for part in signature.signed_parts)
-        self._body_sha256 = (signature.body_sha256_parameter or "").encode()
+        self.has_url = any(part.kind == "url" for part in signature.signed_parts)
+        self._body_sha256 = signature.body_sha256_parameter
 
     def build(self, request: Request, body: bytes, timestamp: bytes) -> bytes:
         """Raises InvalidSignature if a signed header is not there, or there twice."""
         signed = Signed(request, body, timestamp)
         return b"".join([part(signed) for part in self._parts])
-
-    def spell(self, request: Request) -> Sequence[Request]:
-        """The request, and where its URL is signed also the one with, or without, its port."""
-        return (request, _toggle_port(request)) if self._signs_url else (request,)
 
     def _compile(self, part: Part) -> Callable[[Signed], bytes]:
         argument = part.argument.encode()
@@ -68,23 +65,23 @@ class Content:
                 return lambda signed: self._form(signed.request, signed.body)
 
     def _form(self, request: Request, body: bytes) -> bytes:
-        """The fields by name, and the values of each: each once, sorted. Twilio's construction.
+        """The fields by name and value, each once. Twilio's construction.
 
         Nothing where the signed URL has the SHA-256 of the body, which must then be true.
         """
-        query = request.url.partition("?")[2].partition("#")[0].encode(errors="replace")
-        fields: dict[bytes, set[bytes]] = {}
         try:
-            if self._body_sha256 and (claimed := dict(read_form(query)).get(self._body_sha256)):
-                true = hashlib.sha256(body).hexdigest().encode()
-                if not hmac.compare_digest(true, claimed.lower()):
-                    raise InvalidSignature("mismatch")
-                return b""
-            for name, value in read_form(body):
-                fields.setdefault(name, set()).add(value)
+            if self._body_sha256 and self._body_sha256 in request.url:
+                query = request.url.partition("?")[2].partition("#")[0].encode(errors="replace")
+                claimed = dict(read_form(query)).get(self._body_sha256.encode())
+                if claimed is not None:
+                    true = hashlib.sha256(body).hexdigest().encode()
+                    if not hmac.compare_digest(true, claimed.lower()):
+                        raise InvalidSignature("mismatch")
+                    return b""
+            pairs = split_form(body)
         except ValueError:
             raise InvalidSignature("malformed") from None
-        return b"".join(name + value for name in sorted(fields) for value in sorted(fields[name]))
+        return "".join(chain.from_iterable(sorted(set(pairs)))).encode("latin-1")
 
 
 class Check:
@@ -108,22 +105,35 @@ class Check:
         if self._clock is not None and not self._clock.is_in_body:
             timestamp = self._clock.find(request, parts)
             seconds = self._clock.read(timestamp)
-        for spelling in self._content.spell(request):
-            if self._digest.matches(self._content.build(spelling, body, timestamp), candidates):
-                break
-        else:
+        if not (
+            self._digest.matches(self._content.build(request, body, timestamp), candidates)
+            or (
+                self._content.has_url
+                and self._matches_other_port(request, body, timestamp, candidates)
+            )
+        ):
             is_like = any(map(self._digest.fits, candidates))
             raise InvalidSignature("mismatch" if is_like else "malformed")
         if self._clock is not None:
             self._clock.check(self._clock.read_body(body) if seconds is None else seconds, now)
 
+    def _matches_other_port(
+        self, request: Request, body: bytes, timestamp: bytes, candidates: Sequence[bytes]
+    ) -> bool:
+        """Providers sign the URL with its port or without it, and do not say which."""
+        content = self._content.build(_toggle_port(request), body, timestamp)
+        return self._digest.matches(content, candidates)
+
     def _choose(self, parts: Sequence[bytes]) -> list[bytes]:
+        """The signatures of the header, without their prefix."""
         prefix = self._prefix
-        candidates = [
-            part.removeprefix(prefix)
-            for part in map(bytes.strip, parts)
-            if self._prefix_is_optional or part.startswith(prefix)
-        ]
+        candidates = []
+        for part in parts:
+            stripped = part.strip()
+            if stripped.startswith(prefix):
+                candidates.append(stripped[len(prefix) :])
+            elif self._prefix_is_optional:
+                candidates.append(stripped)
         if not candidates or len(candidates) > CANDIDATES_MAX:
             raise InvalidSignature("malformed")
         return candidates
