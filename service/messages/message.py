@@ -142,7 +142,7 @@ def decode_json(body: bytes) -> Any:
     Raises InvalidMessage if it is no JSON in UTF-8, or nested too deep.
     """
     try:
-        return msgspec.json.decode(_mend(body))
+        return msgspec.json.decode(mend(body))
     except _NOT_JSON:
         raise _not_json() from None
 
@@ -153,7 +153,7 @@ def _decode_or_mend(body: bytes, form: _Form) -> Message:
     except _NOT_JSON:
         pass
     try:
-        return _decode(_mend(body), form)
+        return _decode(mend(body), form)
     except _NOT_JSON:
         raise _not_json() from None
 
@@ -181,13 +181,13 @@ def _decode(body: bytes, form: _Form) -> Message:
 def find_message_id(body: bytes) -> str | None:
     """The id in a body that `decode_message` refuses; None if it breaks its own rule."""
     try:
-        message_id = _decode_id(_mend(body)).message_id
+        message_id = _decode_id(mend(body)).message_id
     except _NOT_JSON:
         return None
     return message_id if is_message_id(message_id) else None
 
 
-def _mend(body: bytes) -> bytes:
+def mend(body: bytes) -> bytes:
     """The body without a byte order mark, and with U+0000 for each lone surrogate.
 
     The decoder takes neither. The rules of the fields then decide about U+0000.

@@ -1,11 +1,14 @@
 """Fields of a body: of a form, and of JSON along given paths."""
 
-import codecs
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+
+from service.messages.message import mend
+
+T = TypeVar("T")
 
 FORM_FIELDS_MAX = 20_000
 """A form with more is refused before it is read: the sender is not known yet."""
@@ -65,21 +68,27 @@ class JsonPaths:
         """The text of each string and number that is there. Of no JSON: nothing."""
         if not self._steps:
             return {}
-        try:
-            root = self._decode(body.removeprefix(codecs.BOM_UTF8))
-        except _NOT_JSON:
-            return {}
+        root = _decode_or_mend(self._decode, body)
         found = {path: _read_text(_walk(root, steps)) for path, steps in self._steps.items()}
         return {path: text for path, text in found.items() if text is not None}
 
 
 def find_key_beside(key: str, body: bytes) -> str | None:
     """The first key of a JSON object other than `key`."""
+    keys = _decode_or_mend(_decode_object, body) or {}
+    return next((each for each in keys if each != key), None)
+
+
+def _decode_or_mend(decode: Callable[[bytes], T], body: bytes) -> T | None:
+    """None if the body is no JSON. A lone surrogate anywhere in it does no harm."""
     try:
-        keys = _decode_object(body.removeprefix(codecs.BOM_UTF8))
+        return decode(body)
+    except _NOT_JSON:
+        pass
+    try:
+        return decode(mend(body))
     except _NOT_JSON:
         return None
-    return next((each for each in keys if each != key), None)
 
 
 def _make_type(tree: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from service.errors import SettingsError
+from service.sources.request import Request
 from service.sources.templates import FACT_PARTS, HEADER_NAME, SIGNED_PARTS, Part, parse_template
 
 SHIPPED = Path(__file__).parent / "schemes"
@@ -112,6 +113,11 @@ class Vector(Table, frozen=True):
             _ = self.body_bytes
         except binascii.Error:
             raise ValueError("body_base64 must be base64") from None
+
+    @property
+    def request(self) -> Request:
+        headers = [(name.lower().encode(), text.encode()) for name, text in self.headers.items()]
+        return Request(headers, self.url, self.url.partition("?")[2].encode())
 
     @property
     def body_bytes(self) -> bytes:

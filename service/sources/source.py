@@ -73,7 +73,28 @@ def load_sources(settings: Settings) -> dict[str, Source]:
     return {each.name: _make_source(each, schemes) for each in settings.sources}
 
 
+def check_vectors(scheme: Scheme) -> None:
+    """Raises SettingsError if the scheme refuses one of its own vectors, or reads another id."""
+    for number, vector in enumerate(scheme.vectors):
+        try:
+            source = Source(scheme.name, scheme, [vector.secret.encode()])
+            source.verify(vector.request, vector.body_bytes, vector.now)
+            found = source.identify(vector.request, vector.body_bytes)
+            if vector.id not in (None, found.event_id):
+                raise ValueError(f"its id is {found.event_id}")
+            if vector.type not in (None, found.type):
+                raise ValueError(f"its type is {found.type}")
+        except InvalidSignature as error:
+            rule = f"the scheme refuses it: {error.failure}"
+        except ValueError as error:
+            rule = str(error)
+        else:
+            continue
+        raise SettingsError(f"SCHEMES_FOLDER: {scheme.name}.toml: vectors[{number}]: {rule}")
+
+
 def _make_source(settings: SourceSettings, schemes: Mapping[str, Scheme]) -> Source:
+    """The start checks a scheme's vectors: they prove that the file says what its author meant."""
     scheme = schemes.get(settings.scheme)
     if scheme is None:
         names = ", ".join(sorted(schemes))
@@ -84,5 +105,8 @@ def _make_source(settings: SourceSettings, schemes: Mapping[str, Scheme]) -> Sou
             _ = secret is None or make_digests(scheme, secret)
         except ValueError as error:
             raise SettingsError(f"{settings.variable(ending)} must be {error}") from None
+        except SettingsError as error:
+            raise SettingsError(f"{settings.variable(ending)}: {error}") from None
+    check_vectors(scheme)
     given = [secret for secret, _ in secrets if secret is not None]
     return Source(settings.name, scheme, given, settings.verify_token, settings.url)
