@@ -25,11 +25,12 @@ def parse_template(text: str, known: Collection[str]) -> tuple[Part, ...]:
     Raises ValueError with the rule that the text breaks.
     """
     parts: list[Part] = []
-    for literal, kind, argument, _ in string.Formatter().parse(text):
+    for literal, kind, argument, conversion in string.Formatter().parse(text):
         if literal:
             parts.append(Part("literal", literal))
         if kind is not None:
-            parts.append(_check(Part(kind, argument or ""), known))
+            full_kind = f"{kind}!{conversion}" if conversion else kind
+            parts.append(_check(Part(full_kind, argument or ""), known))
     return tuple(parts)
 
 
