@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,13 +22,22 @@ from service.api.messages.one_message import OneMessage
 from service.api.messages.page import Messages
 from service.api.messages.stats import StatsOfMessages
 from service.api.middleware import ROUTE_PATH, RequestObserver
-from service.api.paths import EVENT_BODY, ONE_EVENT, ONE_MESSAGE, PATH_IDS, match_template
-from service.api.probes import Exposition, Live, Ready
+from service.api.paths import (
+    EVENT_BODY,
+    ONE_EVENT,
+    ONE_MESSAGE,
+    PATH_IDS,
+    SOURCE_WEBHOOK,
+    match_template,
+)
+from service.api.probes import NOT_CONFIGURED, Exposition, Live, Ready
+from service.api.source_webhook import SourceWebhook
 from service.api.tally import Tally
 from service.api.webhook import Webhook
-from service.errors import StartError
+from service.errors import NoSuchSource, StartError
 from service.ingest import GroupCommit
 from service.settings import Settings
+from service.sources.source import Source, load_sources
 from service.store.factory import make_store
 from service.store.failure import end_process
 from service.telemetry.logs import Log
@@ -35,6 +45,7 @@ from service.telemetry.metrics import MESSAGES_SOURCE, Metrics, ReadAtScrape
 
 PATHS = (
     "/webhook",
+    SOURCE_WEBHOOK,
     "/messages",
     "/messages/export",
     ONE_MESSAGE,
@@ -59,18 +70,41 @@ class Dispatcher:
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        self._by_path = {route.path: route for route in routes if "{" not in route.path}
-        self._by_template = {route.path: route for route in routes if "{" in route.path}
+        """The name of a route of SOURCE_WEBHOOK is that of its source."""
+        self._by_path: dict[str, Route] = {}
+        self._by_template: dict[str, Route] = {}
+        for route in routes:
+            if route.path == SOURCE_WEBHOOK:
+                self._by_path[f"/webhook/{route.name}"] = route
+            elif "{" in route.path:
+                self._by_template[route.path] = route
+            else:
+                self._by_path[route.path] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises HTTPException: 404 where no route has the path, 405 where it lacks the method."""
-        route = self._by_path.get(scope["path"]) or self._find_by_template(scope)
+        route = self._by_path.get(scope["path"]) or self._find(scope)
         scope[ROUTE_PATH] = route.path
         await route.handle(scope, receive, send)
 
-    def _find_by_template(self, scope: Scope) -> Route:
+    def _find(self, scope: Scope) -> Route:
+        if scope["path"].startswith("/webhook/"):
+            return self._find_webhook(scope)
         template, scope[PATH_IDS] = match_template(scope.get("raw_path", b""))
         return self._by_template[template]
+
+    def _find_webhook(self, scope: Scope) -> Route:
+        """A webhook's path may end in one slash. `%2F` is no slash here."""
+        path: str = scope["path"]
+        if scope.get("raw_path", b"").endswith(b"/"):
+            path = scope["log_line"].path = path.removesuffix("/")
+        if route := self._by_path.get(path):
+            return route
+        before, _, source = path.rpartition("/")
+        if before == "/webhook" and source:
+            scope[ROUTE_PATH] = SOURCE_WEBHOOK
+            raise NoSuchSource
+        raise HTTPException(404)
 
 
 class Application:
@@ -79,12 +113,14 @@ class Application:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._settings = settings
         self._log = log
+        self._sources = load_sources(settings)
+        self._schemes = {name: source.scheme.name for name, source in self._sources.items()}
         self._store = store = make_store(
             settings,
             when_disk_fails=partial(end_process, log=log),
             warn=lambda event, message: log.warning(event, message=message),
         )
-        self.metrics = Metrics(PATHS, [source.name for source in settings.sources])
+        self.metrics = Metrics(PATHS, list(self._sources))
         self.metrics.registry.register(
             ReadAtScrape(lambda: log.lines_dropped, lambda: store.engine, store.database_bytes)
         )
@@ -92,12 +128,13 @@ class Application:
         self.metrics.checkpoint_blocked_seconds.set_function(store.checkpoint_blocked_seconds)
         self._tallies = {name: Tally(name, self.metrics) for name in self.metrics.webhooks}
         self._ingest = GroupCommit(self._store, self.metrics, log, settings.queue_messages_max)
-        self._ready = Ready(store, has_secret=bool(settings.secrets))
+        self._callers = CallerReader(settings.trusted_proxies)
+        self._ready = Ready(store, has_secret=bool(settings.secrets or self._sources))
         self._serve = RequestObserver(
             Dispatcher(self._routes()),
             log,
             self.metrics,
-            CallerReader(settings.trusted_proxies),
+            self._callers,
             quiet_paths=() if settings.logs_probes else PROBES,
         )
         self._opening: asyncio.Task[None] | None = None
@@ -108,9 +145,6 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        # A webhook's path may end in one slash. `%2F` is no slash here.
-        if scope["path"] == "/webhook/" and scope.get("raw_path") == b"/webhook/":
-            scope["path"] = "/webhook"
         await self._serve(scope, receive, send)
 
     def begin_stop(self) -> None:
@@ -129,6 +163,7 @@ class Application:
         answers = LargeAnswers()
         return [
             Route("/webhook", webhook, methods=["POST"]),
+            *(self._source_route(source, bodies) for source in self._sources.values()),
             Route("/messages", self._protect(Messages(store)), methods=["GET"]),
             Route("/messages/export", self._protect(Export(store)), methods=["GET"]),
             Route(ONE_MESSAGE, self._protect(OneMessage(store)), methods=["GET"]),
@@ -136,7 +171,11 @@ class Application:
             Route("/events", self._protect(Events(store, answers)), methods=["GET"]),
             Route(ONE_EVENT, self._protect(OneEvent(store, answers)), methods=["GET"]),
             Route(EVENT_BODY, self._protect(EventBody(store, answers)), methods=["GET"]),
-            Route("/sources", self._protect(self._make_sources()), methods=["GET"]),
+            Route(
+                "/sources",
+                self._protect(Sources(store, self._schemes, self._tallies)),
+                methods=["GET"],
+            ),
             Route("/health/live", Live(), methods=["GET"]),
             Route("/health/ready", self._ready, methods=["GET"]),
             Route("/metrics", self._protect(Exposition(self.metrics)), methods=["GET"]),
@@ -144,9 +183,11 @@ class Application:
             Route("/docs", Docs(), methods=["GET"]),
         ]
 
-    def _make_sources(self) -> Sources:
-        schemes = {source.name: source.scheme for source in self._settings.sources}
-        return Sources(self._store, schemes, self._tallies)
+    def _source_route(self, source: Source, bodies: BodyReader) -> Route:
+        endpoint = SourceWebhook(
+            source, bodies, self._ingest, self._tallies[source.name], self._callers
+        )
+        return Route(SOURCE_WEBHOOK, endpoint, methods=endpoint.methods, name=source.name)
 
     def _protect(self, app: ASGIApp) -> ASGIApp:
         token = self._settings.read_token
@@ -162,7 +203,7 @@ class Application:
             stack.push_async_callback(self._store.close)
             stack.push_async_callback(self._ingest.close)
             self._ingest.start()
-            self._warn()
+            self._describe()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -180,13 +221,14 @@ class Application:
             return "stopped by a signal"
         return None
 
-    def _warn(self) -> None:
+    def _describe(self) -> None:
+        """Log the sources, and what an operator should mend."""
+        if self._sources:
+            self._log.info("sources", schemes=self._schemes)
         for event, message in self._store.warnings():
             self._log.warning(event, message=message)
-        if not self._settings.secrets:
-            self._log.warning(
-                "no_secret", message="WEBHOOK_SECRET is not set: every webhook is refused"
-            )
+        if not self._settings.secrets and not self._sources:
+            self._log.warning("no_secret", message=f"{NOT_CONFIGURED}: every webhook is refused")
         if self._settings.is_open_to_the_network and self._settings.read_token is None:
             self._log.warning(
                 "open_to_everybody",

@@ -138,6 +138,13 @@ class NoSuchEvent(RequestError):
         super().__init__("there is no event of this source with this id")
 
 
+class NoSuchSource(RequestError):
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("there is no source with this name (SOURCE_<NAME>_SECRET)")
+
+
 class Unauthorized(RequestError):
     status = 401
     headers = ((b"www-authenticate", b"Bearer"),)

@@ -66,6 +66,11 @@ class CallerReader:
             peer = _plain(peer) or peer
         return Caller(request_id, peer, trace_id)
 
+    def is_trusted_peer(self, scope: Scope) -> bool:
+        """Whether a trusted proxy has this end of the connection."""
+        peer: str = (scope.get("client") or ("",))[0]
+        return bool(self._trusted_proxies) and self._is_trusted(_plain(peer) or peer)
+
     def _find_client(self, peer: str, forwarded: bytes) -> str:
         """The last address that no trusted proxy has, from the nearest hop on."""
         client = _plain(peer) or peer

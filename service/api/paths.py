@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from service.api.parameters import refuse_stray_percent_sign
 
+SOURCE_WEBHOOK = "/webhook/{source}"
 ONE_MESSAGE = "/messages/{message_id}"
 ONE_EVENT = "/events/{source}/{event_id}"
 EVENT_BODY = "/events/{source}/{event_id}/body"

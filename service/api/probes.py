@@ -15,6 +15,7 @@ from service.telemetry.metrics import Metrics
 CHECK_SECONDS = 1.0
 """How long the answer of one check holds: a check writes to the disk, and anyone may ask."""
 
+NOT_CONFIGURED = "no webhook secret is configured (WEBHOOK_SECRET or SOURCE_<NAME>_SECRET)"
 OPENMETRICS = "application/openmetrics-text"
 
 
@@ -47,7 +48,7 @@ class Ready:
         if self.is_stopping:
             return "the service is stopping"
         if not self._has_secret:
-            return "no webhook secret is configured (WEBHOOK_SECRET)"
+            return NOT_CONFIGURED
         async with self._checking:
             if time.monotonic() - self._checked_at >= CHECK_SECONDS:
                 self._trouble = await self._check_store()

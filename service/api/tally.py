@@ -26,10 +26,9 @@ class Tally:
         for index, gauge in enumerate(of_source.secret_last_used):
             gauge.set_function(partial(self._used_at.__getitem__, index))
 
-    def receive(self, secret: int) -> float:
-        """A webhook is signed with this secret. Gives the time, in seconds since 1970."""
-        self.received_at = self._used_at[secret] = now = time.time()
-        return now
+    def receive(self, secret: int, now: float) -> None:
+        """A webhook is signed with this secret. `now`: seconds since 1970."""
+        self.received_at = self._used_at[secret] = now
 
     def accept(self, outcome: Outcome, line: RequestLine) -> None:
         """It is on stable storage."""

@@ -1,5 +1,6 @@
 """POST /webhook: store a message, and answer 200 when it is on stable storage."""
 
+import time
 from collections.abc import Sequence
 
 from msgspec import UNSET
@@ -7,12 +8,15 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.answers import OK, Headers
 from service.api.bodies import BodyReader
+from service.api.kept import keep, refuse_encoding
 from service.api.tally import Tally
 from service.errors import InvalidMessage, RequestError, Unavailable, UnsupportedEncoding
 from service.ingest import GroupCommit
-from service.messages.message import Message, decode_message, find_message_id
+from service.messages.message import decode_message, find_message_id
 from service.sources import signature
+from service.store.interface import Outcome
 from service.telemetry.logs import RequestLine
+from service.telemetry.metrics import MESSAGES_SOURCE
 
 
 class Webhook:
@@ -32,29 +36,28 @@ class Webhook:
         try:
             if not self._secrets:
                 raise Unavailable("no webhook secret is configured (WEBHOOK_SECRET)")
-            signatures = signature.find(scope["headers"])
+            headers = tuple(scope["headers"])  # before a trailer can follow
             body = await self._bodies.read(scope, receive)
-            self._tally.receive(signature.verify(self._secrets, body, signatures))
-            outcome = await self._ingest.submit(_decode(scope["headers"], body, line))
+            outcome = await self._accept(headers, body, line)
         except RequestError as error:
             self._tally.refuse(error, line, body)
             raise
         self._tally.accept(outcome, line)
         await OK.send(send)
 
-
-def _decode(headers: Headers, body: bytes, line: RequestLine) -> Message:
-    _check_encoding(headers)
-    try:
-        message = decode_message(body)
-    except InvalidMessage:
-        line.message_id = find_message_id(body) or UNSET
-        raise
-    line.message_id = message.message_id
-    return message
-
-
-def _check_encoding(headers: Headers) -> None:
-    for name, value in headers:
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise UnsupportedEncoding
+    async def _accept(self, headers: Headers, body: bytes, line: RequestLine) -> Outcome:
+        secret = signature.verify(self._secrets, body, signature.find(headers))
+        now = time.time()
+        self._tally.receive(secret, now)
+        try:
+            refuse_encoding(headers)
+            message = decode_message(body)
+        except (UnsupportedEncoding, InvalidMessage) as refusal:
+            event = keep(MESSAGES_SOURCE, headers, body, now, refusal)
+            line.event_id = event.event_id
+            if isinstance(refusal, InvalidMessage):
+                line.message_id = find_message_id(body) or UNSET
+            await self._ingest.submit_event(event)
+            raise
+        line.message_id = message.message_id
+        return await self._ingest.submit(message)

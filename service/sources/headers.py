@@ -1,11 +1,9 @@
 """Which headers of a request are kept with an event."""
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import msgspec
-
-HEADER_BYTES_MAX = 32_768
-"""Of all kept headers. The server takes no longer request head."""
 
 _PRIVATE = {b"authorization", b"cookie", b"proxy-authorization"}
 _OF_ONE_CONNECTION = {
@@ -30,13 +28,15 @@ def keep_headers(headers: Sequence[tuple[bytes, bytes]], dropped: Collection[byt
     Without signatures, credentials, what belongs to one connection, and those `dropped`.
     """
     kept: dict[str, str] = {}
-    size = 0
     for name, value in headers:
-        size += len(name) + len(value)
-        if size > HEADER_BYTES_MAX:
-            break
-        if name in _LEFT_OUT or name in dropped or b"signature" in name:
-            continue
-        key, text = name.decode("latin-1"), value.decode("latin-1").replace("\0", "")
-        kept[key] = f"{kept[key]}, {text}" if key in kept else text
+        key = _show(name)
+        if key and name not in dropped:
+            text = value.decode("latin-1")
+            kept[key] = f"{kept[key]}, {text}" if key in kept else text
     return _encode(kept).decode()
+
+
+@lru_cache(1024)
+def _show(name: bytes) -> str:
+    """The name as a string; empty if the header is left out."""
+    return "" if name in _LEFT_OUT or b"signature" in name else name.decode("latin-1")

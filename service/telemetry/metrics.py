@@ -24,7 +24,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-STATUSES = (200, 400, 401, 404, 405, 408, 413, 415, 422, 431, 499, 500, 503)
+STATUSES = (200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 431, 499, 500, 503)
 """Every status that the service gives."""
 
 OTHER = "other"

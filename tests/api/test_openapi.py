@@ -34,6 +34,8 @@ from tests.support.service import Json, Service
 
 pytestmark = pytest.mark.anyio
 
+WEBHOOKS = ("/webhook", "/webhook/{source}")
+
 
 async def test_it_is_served_as_it_is(service: Service) -> None:
     response = await service.get("/openapi.json")
@@ -72,7 +74,7 @@ def test_it_asks_for_a_token_where_the_service_does() -> None:
         wanted: list[Json] | None = [{}, {"readToken": []}] if path in PROTECTED else None
         assert operation.get("security") == wanted, (method, path)
         if method != "HEAD":
-            assert ("401" in operation["responses"]) == (path in (*PROTECTED, "/webhook"))
+            assert ("401" in operation["responses"]) == (path in (*PROTECTED, *WEBHOOKS))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,14 @@ from tests.support.api.openapi import (
 )
 from tests.support.api.webhooks import BODY
 from tests.support.kinds import StoreClass, store_of
-from tests.support.service import ROOT, Service, message, running, signed
+from tests.support.service import (
+    ROOT,
+    UNSIGNED,
+    Service,
+    message,
+    running,
+    signed,
+)
 from tests.support.wires import served
 
 pytestmark = pytest.mark.anyio
@@ -107,17 +114,18 @@ async def test_the_refusals_of_a_webhook_are_its_examples(
     async def fail(*_: object) -> None:
         raise StoreError("disk I/O error")
 
-    monkeypatch.setattr(store_class, "insert", fail)
     answers = [
         await service.deliver(message(), {}),
         await service.deliver(b" " * (2**20 + 1)),
         await service.deliver(BODY, signed(BODY) | {"Content-Encoding": "gzip"}),
         await service.deliver(message(**{"from": "+0"})),
-        await service.deliver(message()),
     ]
+    monkeypatch.setattr(store_class, "insert", fail)
+    answers.append(await service.deliver(message()))
     assert [answer.status_code for answer in answers] == [401, 413, 415, 422, 503]
     for answer in answers:
         assert_described(answer, "/webhook", "post")
+    assert_described(await service.client.post("/webhook/unknown"), "/webhook/{source}", "post")
     assert "1 MiB by default" in WEBHOOK["requestBody"]["description"]
 
 
@@ -172,7 +180,7 @@ def test_the_refusal_of_one_export_too_many_is_its_example(tmp_path: Path) -> No
 
 
 async def test_the_refusal_without_a_token_is_its_example(tmp_path: Path) -> None:
-    async with running(tmp_path, READ_TOKEN=TOKEN, WEBHOOK_SECRET="") as service:
+    async with running(tmp_path, READ_TOKEN=TOKEN, **UNSIGNED) as service:
         for path in PROTECTED:
             assert_described(await service.get(path), path)
         assert_described(await service.get("/health/ready"), "/health/ready")

@@ -13,14 +13,14 @@ from tests.api.test_errors import ALLOWED
 from tests.support.api.events import BODY, event
 from tests.support.kinds import store_of
 from tests.support.processes import ServiceProcess, clean_environment, serving
-from tests.support.service import ROOT, Json, message
+from tests.support.service import ROOT, SECRET, Json, message
 
 
 @pytest.mark.timeout(300)  # 10 s, and many times that on a machine that is busy
 def test_the_service_does_what_it_says(tmp_path: Path) -> None:
     """Run schemathesis, with every check and every phase, against a process."""
     asyncio.run(store_events(f"sqlite:///{tmp_path / 'app.db'}"))
-    with serving(tmp_path, READ_TOKEN=TOKEN) as process:
+    with serving(tmp_path, READ_TOKEN=TOKEN, SOURCE_GITHUB_SECRET=SECRET) as process:
         for number in range(120):
             minute = f"2025-01-15T10:{number % 60:02d}:00Z"
             process.deliver(message(message_id=f"m-{number}", ts=minute)).raise_for_status()
@@ -39,7 +39,8 @@ def test_the_service_does_what_it_says(tmp_path: Path) -> None:
         (
             line["path"]
             .replace("/m-1", "/{message_id}")
-            .replace("/github/e-1", "/{source}/{event_id}"),
+            .replace("/github/e-1", "/{source}/{event_id}")
+            .replace("/webhook/github", "/webhook/{source}"),
             line["method"],
         )
         for line in lines

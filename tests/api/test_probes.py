@@ -14,7 +14,12 @@ from service.api import probes
 from service.store.interface import Row, StoreError
 from service.store.sqlite.reads import Reads
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
-from tests.support.service import Service, message, running
+from tests.support.service import (
+    UNSIGNED,
+    Service,
+    message,
+    running,
+)
 
 pytestmark = [pytest.mark.anyio, on_each_database]
 
@@ -37,7 +42,7 @@ async def test_ready(service: Service) -> None:
 
 
 async def test_live_but_not_ready_without_a_secret(tmp_path: Path) -> None:
-    async with running(tmp_path, WEBHOOK_SECRET="") as service:
+    async with running(tmp_path, **UNSIGNED) as service:
         assert (await service.get("/health/live")).status_code == 200
         response = await service.get("/health/ready")
     assert response.status_code == 503

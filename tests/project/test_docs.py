@@ -100,7 +100,11 @@ def test_the_variables_that_can_be_a_file_are_named() -> None:
 def served_routes(folder: Path) -> set[tuple[str, str]]:
     with (folder / "log").open("wb") as file:
         log = Log("INFO", file.fileno())
-        app = Application(Settings(database=SqliteFile(folder / "app.db")), log)
+        environment = {
+            "DATABASE_URL": f"sqlite:///{folder / 'app.db'}",
+            "SOURCE_GITHUB_SECRET": "secret",
+        }
+        app = Application(Settings.from_environment(environment), log)
         log.close()
     return {
         (method, route.path)

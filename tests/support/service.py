@@ -20,6 +20,9 @@ from service.telemetry.logs import Log
 
 ROOT = Path(__file__).parents[2]
 SECRET = "the-secret-of-the-tests"
+UNSIGNED = {"WEBHOOK_SECRET": "", "SOURCE_GITHUB_SECRET": ""}
+"""A service that can verify nothing."""
+
 WAIT_SECONDS = 30
 """How long a test waits for what must happen; long enough for a machine under load."""
 
@@ -164,6 +167,7 @@ async def building(folder: Path, environment: Mapping[str, str]) -> AsyncIterato
     variables = {
         "DATABASE_URL": f"sqlite:///{folder / 'app.db'}",
         "WEBHOOK_SECRET": SECRET,
+        "SOURCE_GITHUB_SECRET": SECRET,
         "LOG_LEVEL": "DEBUG",
         "ALLOW_ASYNC_COMMIT": "1",  # the tests' PostgreSQL has fsync off
     } | dict(environment)

@@ -15,6 +15,7 @@ from service.telemetry.logs import Log, StandardLogging
 from tests.support.processes import serving
 from tests.support.service import (
     SECRET,
+    UNSIGNED,
     Json,
     encode,
     message,
@@ -115,6 +116,8 @@ async def test_what_a_webhooks_line_adds(tmp_path: Path, monkeypatch: pytest.Mon
         for line in service.log_lines()
     ]
     assert {line.pop("source") for line in added} == {"webhook"}
+    kept = [line.pop("event_id", None) is not None for line in added]
+    assert kept == [line["result"] == "validation_error" for line in added]
     assert added == [
         {"result": "created", "message_id": "m-1", "dup": False},
         {"result": "duplicate", "message_id": "m-1", "dup": True},
@@ -192,7 +195,7 @@ async def test_a_read_that_failed_says_why(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 async def test_the_level_chooses_the_lines(tmp_path: Path, level: str, statuses: list[int]) -> None:
-    async with running(tmp_path, LOG_LEVEL=level, WEBHOOK_SECRET="") as service:
+    async with running(tmp_path, LOG_LEVEL=level, **UNSIGNED) as service:
         await service.get("/health/live")
         await service.get("/nothing")
         await service.get("/health/ready")

@@ -22,6 +22,9 @@ NOTHING: Json = {
 }
 
 
+GITHUB = NOTHING | {"scheme": "github"}
+
+
 async def sources(service: Service) -> dict[str, Json]:
     answer = await service.get("/sources")
     assert answer.status_code == 200
@@ -31,7 +34,7 @@ async def sources(service: Service) -> dict[str, Json]:
 
 
 async def test_the_source_of_messages_is_always_there(service: Service) -> None:
-    assert await sources(service) == {"webhook": NOTHING}
+    assert await sources(service) == {"github": GITHUB, "webhook": NOTHING}
 
 
 async def test_a_source_that_is_configured_is_there_with_its_scheme(
@@ -40,13 +43,12 @@ async def test_a_source_that_is_configured_is_there_with_its_scheme(
     variables = {"SOURCE_GITHUB_SECRET": "s", "SOURCE_MY_HUB_SECRET": "s"}
     variables["SOURCE_MY_HUB_SCHEME"] = "github"
     async with running(tmp_path, DATABASE_URL=database_url, **variables) as service:
-        github = NOTHING | {"scheme": "github"}
-        assert await sources(service) == {"github": github, "my-hub": github, "webhook": NOTHING}
+        assert await sources(service) == {"github": GITHUB, "my-hub": GITHUB, "webhook": NOTHING}
 
 
 async def test_events_of_a_source_that_is_not_configured_are_shown(five: Service) -> None:
     assert await sources(five) == {
-        "github": NOTHING | {"events": 2, "last_received_at": "2026-11-23T12:00:00.000001Z"},
+        "github": GITHUB | {"events": 2, "last_received_at": "2026-11-23T12:00:00.000001Z"},
         "stripe": NOTHING
         | {"events": 2, "problems": 1, "last_received_at": "2026-11-23T12:00:00.000002Z"},
         "webhook": NOTHING

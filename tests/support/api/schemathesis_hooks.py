@@ -27,6 +27,9 @@ def before_call(
 ) -> None:
     if case.operation.path == "/webhook" and _is_right(case, ParameterLocation.HEADER):
         kwargs["auth"] = Signature()
+    if "source" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
+        case.path_parameters["source"] = "github"
+        kwargs["auth"] = SignatureOfGithub()
     if "message_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
         case.path_parameters["message_id"] = "m-1"
     if "event_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
@@ -46,6 +49,16 @@ class Signature(AuthBase):
         body = request.body or b""
         assert isinstance(body, bytes)
         request.headers["X-Signature"] = signature(body)
+        return request
+
+
+class SignatureOfGithub(AuthBase):
+    """The same, as GitHub does."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        body = request.body or b""
+        assert isinstance(body, bytes)
+        request.headers["X-Hub-Signature-256"] = f"sha256={signature(body)}"
         return request
 
 

@@ -1,12 +1,46 @@
 """Helpers for the tests of POST /webhook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import httpx
 
 from service.errors import InvalidSignature
-from service.sources import signature
-from tests.support.service import Json, Service, encode, message
+from service.sources.signature import verify as verify_signature
+from service.store.interface import EventRow
+from tests.support.service import SECRET, Json, Service, encode, message, signature
 
 BODY = encode(message())
+PUSH = b'{"ref":"refs/heads/main","commits":[]}'
+
+
+def github(body: bytes, event_id: str = "d-1", secret: str = SECRET) -> dict[str, str]:
+    """The headers that GitHub sends with a body."""
+    return {
+        "Content-Type": "application/json",
+        "X-GitHub-Delivery": event_id,
+        "X-GitHub-Event": "push",
+        "X-Hub-Signature-256": f"sha256={signature(body, secret)}",
+    }
+
+
+async def send(
+    service: Service, body: bytes, headers: Mapping[str, str] | None = None, source: str = "github"
+) -> httpx.Response:
+    """POST an event, signed as GitHub does unless `headers` are given."""
+    headers = github(body) if headers is None else headers
+    return await service.client.post(f"/webhook/{source}", content=body, headers=headers)
+
+
+async def stored(service: Service, event_id: str, source: str = "github") -> EventRow:
+    """The event of this id, which must be there."""
+    row = await service.app._store.event(source, event_id)
+    assert row is not None
+    return row
+
+
+async def count_events(service: Service) -> dict[str, int]:
+    """How many events each source has."""
+    return {row.source: row.event_count for row in await service.app._store.source_totals()}
 
 
 async def only_row(service: Service) -> Json:
@@ -32,6 +66,6 @@ async def assert_refused(service: Service, content: Json | bytes, field: str) ->
 def verify(secrets: Sequence[bytes], body: bytes, *headers: bytes) -> int | str:
     """The index of the secret that signs the body, or the failure of the signature."""
     try:
-        return signature.verify(secrets, body, headers)
+        return verify_signature(secrets, body, headers)
     except InvalidSignature as error:
         return error.failure
