@@ -52,6 +52,10 @@ class Database(Protocol):
         """Inside the `with`, another connection holds the write lock."""
         ...
 
+    def execute(self, sql: str) -> None:
+        """Run a statement, as an operator does in a shell."""
+        ...
+
 
 class Indexing(Enum):
     """How much is indexed, or counted, when messages are read."""
@@ -122,6 +126,10 @@ class SqliteDatabase:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.rollback()
+
+    def execute(self, sql: str) -> None:
+        with closing(self.connect()) as connection:
+            connection.execute(sql)
 
     def rewrite(self, file: str, old: str, new: str) -> None:
         """Change a file of this database's SQL."""
@@ -207,6 +215,10 @@ class PostgresDatabase:
             run("LOCK TABLE messages, probe IN EXCLUSIVE MODE")
             yield
             run("ROLLBACK")
+
+    def execute(self, sql: str) -> None:
+        with connected(self.url) as run:
+            run(sql)
 
     def rewrite(self, file: str, old: str, new: str) -> None:
         """Change a file of this database's SQL."""

@@ -4,21 +4,24 @@ On PostgreSQL, which plans by what there is, the kept plans are those of a full 
 """
 
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
+from service.messages.event import Event
 from service.store.queries import SqliteQueries, load_queries, sql_folder
+from service.store.sqlite.writes import Writes
 from tests.sql_workbench.__main__ import ROOT, snapshots
 from tests.sql_workbench.dialect import Described, Query, Unavailable
 from tests.sql_workbench.postgres import Postgres
 from tests.sql_workbench.sqlite import Sqlite, ask, connect, migrate
 from tests.store.databases import needs_the_wheel
+from tests.store.events import event
 from tests.store.messages import NOON, message
 
 SQL = sql_folder("sqlite")
@@ -34,11 +37,10 @@ def described() -> Described:
 def full_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
-    """Thousands of messages, most of them from one sender, and the planner's statistics."""
+    """Thousands of messages and events, most from one sender, and the planner's statistics."""
     with closing(connect(tmp_path_factory.mktemp("full"))) as database:
         migrate(database, SQL)
-        batch = msgspec.json.encode(random_messages()).decode()
-        database.execute(queries().insert_messages, {"batch": batch, "created_at": 0})
+        Writes(queries()).insert(database, random_messages(), random_events())
         database.execute(queries().fill_batch, {"after_seq": 0, "limit": MESSAGES})
         for name in SqliteQueries.__struct_fields__:
             if name.startswith("index_"):
@@ -65,6 +67,21 @@ def random_messages() -> list[Any]:
             ts=NOON + chance.randrange(10**10),
         )
         for _ in range(MESSAGES)
+    ]
+
+
+def random_events() -> list[Event]:
+    chance = random.Random(1)
+    return [
+        event(
+            f"{chance.getrandbits(64):016x}",
+            source=f"s{min(int(chance.paretovariate(1)), 20)}",
+            type=f"t{min(int(chance.paretovariate(1)), 20)}",
+            received_at=NOON + number,
+            problem=None if number % 50 else "a problem",
+            message_ids=(f"m{number}",),
+        )
+        for number in range(MESSAGES)
     ]
 
 
@@ -114,6 +131,18 @@ def test_what_is_between_two_numbers_is_found_in_an_index_alone(
     plan = plan_of(described_postgres, name)
     assert "Index Only Scan using messages_by_from on messages" in plan
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("order", ["", "_desc"])
+@pytest.mark.parametrize("path", ["source", "type", "problem"])
+def test_a_page_of_events_comes_out_of_an_index_of_each_source_in_order(
+    described_postgres: Described, path: str, order: str
+) -> None:
+    """Sorted is what the pages of all sources have, and no body is read before."""
+    plan = plan_of(described_postgres, f"events_by_{path}{order}")
+    assert re.search(rf"Limit\n +->  Index Only Scan (Backward )?using events_by_{path} ", plan)
+    assert "Seq Scan on events" not in plan
+    assert plan.count("Sort Key") == 1
 
 
 @pytest.mark.parametrize("name", ["page_by_text", "count_by_text"])

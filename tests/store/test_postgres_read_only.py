@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.errors import DatabaseError
-from service.store.interface import Filter
+from service.store.interface import EventFilter, Filter
 from service.store.migrate import load_migrations
 from service.store.postgres.store import PostgresStore
 from service.store.queries import sql_folder
+from tests.store.events import event
+from tests.store.events import row as event_row
 from tests.store.messages import message, row
 from tests.support.postgres.databases import Databases, connected
 from tests.support.postgres.suite import empty_database
@@ -48,13 +50,15 @@ async def test_a_store_that_may_only_read_finds_everything(url: str) -> None:
     async with opened(url) as store:
         await store.insert(sent[:1])
         await store.index_all()
-        await store.insert(sent[1:])
+        await store.insert(sent[1:], [event("e")])
     reader = PostgresStore(url + READ_ONLY, allows_async_commit=True)
     await reader.open_to_read()
     try:
         for chosen in (Filter(), Filter(q_folded="words")):
             assert await reader.page(chosen, None, 0, 10) == [row(each) for each in sent]
         assert (await reader.totals()).messages == 2
+        assert await reader.event("github", "e") == event_row(event("e"))
+        assert (await reader.events(EventFilter(), None, 10, 0)).rows == [event_row(event("e"))]
         assert reader.engine.startswith("postgresql 1")
     finally:
         await reader.close()

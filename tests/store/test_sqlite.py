@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from service.errors import DatabaseError
-from service.store.interface import StoreError
+from service.store.interface import EventFilter, SourceTotals, StoreError
 from service.store.queries import sql_folder
 from service.store.sqlite import connection
+from service.store.sqlite.read_only import SqliteReader
 from service.store.sqlite.store import SqliteStore
 from tests.store.databases import SqliteDatabase
-from tests.store.messages import message
+from tests.store.events import event
+from tests.store.events import row as event_row
+from tests.store.messages import NOON, message
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +246,25 @@ def _somebody_else() -> Iterator[None]:
     finally:
         if is_root:
             os.seteuid(0)
+
+
+async def test_a_reader_that_changes_nothing_finds_events_too(tmp_path: Path) -> None:
+    """Beside a service, and without one."""
+    database = SqliteDatabase(tmp_path)
+    sent = event("a", messages=(message("m"),))
+
+    async def check() -> None:
+        reader = SqliteReader(database.path, database.sql)
+        await reader.open()
+        try:
+            assert await reader.events(EventFilter(), None, 10, 0) == ([event_row(sent)], False)
+            assert await reader.event("github", "a") == event_row(sent)
+            assert await reader.event_of_message("m") == ("github", "a")
+            assert await reader.source_totals() == [SourceTotals("github", 1, 0, NOON)]
+        finally:
+            await reader.close()
+
+    async with database.opened() as store:
+        await store.insert([], [sent])
+        await check()
+    await check()
