@@ -55,6 +55,10 @@ import *ARGS: (install "service")
 export *ARGS: (install "service")
     @{{ python }} -m service export "$@"
 
+# Run refused and kept bodies through today's rules (just reprocess --help)
+reprocess *ARGS: (install "service")
+    @{{ python }} -m service reprocess "$@"
+
 # Bring the database up to date; a start does the same
 migrate: (install "service")
     @{{ python }} -m service migrate

@@ -28,6 +28,9 @@ COMMANDS = {
     "sources": Command(
         "sources", "list the schemes of providers, and the sources of this environment"
     ),
+    "reprocess": Command(
+        "reprocess.command", "store what was refused and kept, and is a message by today's rules"
+    ),
     "send": Command("send.command", "sign messages or events and send them to a running service"),
     "import": Command("import_.command", "store messages and events from files"),
     "export": Command("export.command", "write messages or events to a file or standard output"),
@@ -67,7 +70,7 @@ def main() -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<10}{command.summary}" for name, command in COMMANDS.items())
+    commands = "\n".join(f"  {name:<10} {command.summary}" for name, command in COMMANDS.items())
     return f"""\
 usage: python -m service [--help] [--version] [COMMAND ...]
 
