@@ -16,6 +16,17 @@ END_CONNECTIONS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid();
 """
+WAIT_FOR_CONNECTIONS = """
+    DO $$ BEGIN
+        WHILE EXISTS (
+            SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend'
+        ) LOOP
+            PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+        END LOOP;
+    END $$
+"""
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
 # A database holds schemas, extensions, settings, and large objects, which no test makes.
 IS_EMPTY = """
@@ -44,6 +55,12 @@ def connected(url: str) -> Iterator[Callable[[str], object]]:
             yield lambda sql: portal.call(connection.execute, sql)
         finally:
             connection.terminate()
+
+
+def wait_for_backends(url: str) -> None:
+    """Wait until nobody else is connected."""
+    with connected(url) as run:
+        run(WAIT_FOR_CONNECTIONS)
 
 
 class Databases:
