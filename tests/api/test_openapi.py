@@ -1,6 +1,7 @@
 """GET /openapi.json: the file, held to the code."""
 
 from importlib.metadata import version
+from pathlib import Path
 
 import jsonschema_rs
 import msgspec
@@ -27,10 +28,19 @@ from service.errors import Refusal, RequestError
 from service.messages.addresses import ADDRESS
 from service.messages.instants import RFC3339
 from service.messages.message import TEXT_CHARACTERS_MAX, WebhookBody
+from service.sources.scheme import load_schemes
 from tests.api.test_authorization import PROTECTED
 from tests.api.test_errors import ALLOWED
-from tests.support.api.openapi import DOCUMENT, SCHEMAS, ecma, operations, query_parameters, resolve
-from tests.support.service import Json, Service
+from tests.support.api.openapi import (
+    DOCUMENT,
+    SCHEMAS,
+    ecma,
+    operations,
+    query_parameters,
+    resolve,
+    success,
+)
+from tests.support.service import Json, Service, running
 
 pytestmark = pytest.mark.anyio
 
@@ -49,11 +59,14 @@ def test_it_is_openapi_3_1_of_this_version() -> None:
     schemathesis.openapi.from_dict(DOCUMENT).validate()  # by the official schema
 
 
-async def test_it_has_the_routes_and_nothing_else(service: Service) -> None:
+async def test_it_has_the_routes_and_nothing_else(tmp_path: Path) -> None:
     described = {(path, method) for path, method, _ in operations()}
-    routes = service.app._routes()
+    variables = {"SOURCE_WHATSAPP_SECRET": "s", "SOURCE_WHATSAPP_VERIFY_TOKEN": "t"}
+    async with running(tmp_path, **variables) as service:
+        routes = service.app._routes()
     assert described == {(route.path, name) for route in routes for name in route.methods or ()}
-    assert described == {(path, name) for path, names in ALLOWED.items() for name in names}
+    allowed = {(path, name) for path, names in ALLOWED.items() for name in names}
+    assert described == allowed | {("/webhook/{source}", name) for name in ("GET", "HEAD")}
     assert set(DOCUMENT["paths"]) == set(PATHS), "else the metrics count them as unmatched"
 
 
@@ -73,8 +86,14 @@ def test_it_asks_for_a_token_where_the_service_does() -> None:
     for path, method, operation in operations():
         wanted: list[Json] | None = [{}, {"readToken": []}] if path in PROTECTED else None
         assert operation.get("security") == wanted, (method, path)
-        if method != "HEAD":
+        if method != "HEAD" and operation["operationId"] != "answerHandshake":
             assert ("401" in operation["responses"]) == (path in (*PROTECTED, *WEBHOOKS))
+
+
+def test_it_has_the_type_of_every_answer_to_a_webhook() -> None:
+    described = success("/webhook/{source}", "post")
+    for scheme in load_schemes(None).values():
+        assert scheme.answer.content_type in described, scheme.name
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def ecma(pattern: str) -> str:
     return pattern.replace(r"\A", "^").replace(r"\Z", "$")
 
 
-def success(path: str) -> Json:
-    """The content of the 200 of GET."""
-    content: Json = resolve(DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"])
+def success(path: str, method: str = "get") -> Json:
+    """The content of the 200."""
+    content: Json = resolve(DOCUMENT["paths"][path][method]["responses"]["200"]["content"])
     return content
 
 

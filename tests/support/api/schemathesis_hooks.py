@@ -18,7 +18,10 @@ from service.api.cursors import encode_cursor, encode_event_cursor
 from service.api.events.page import parse_query
 from service.api.parameters import FILTERS, read_filter
 from service.store.interface import EventPosition, Position
-from tests.support.service import signature
+from tests.support.service import SECRET, signature
+
+HANDSHAKE = {"hub.mode": "subscribe", "hub.verify_token": SECRET, "hub.challenge": "1158201444"}
+"""Meta's."""
 
 
 @schemathesis.hook
@@ -27,9 +30,12 @@ def before_call(
 ) -> None:
     if case.operation.path == "/webhook" and _is_right(case, ParameterLocation.HEADER):
         kwargs["auth"] = Signature()
-    if "source" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
-        case.path_parameters["source"] = "github"
+    if case.operation.path == "/webhook/{source}" and _is_right(case, ParameterLocation.PATH):
+        # WhatsApp has a handshake, and so every method of the path.
+        case.path_parameters["source"] = "github" if case.method == "POST" else "whatsapp"
         kwargs["auth"] = SignatureOfGithub()
+        if case.method in ("GET", "HEAD") and _is_right(case, ParameterLocation.QUERY):
+            case.query |= HANDSHAKE
     if "message_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
         case.path_parameters["message_id"] = "m-1"
     if "event_id" in case.path_parameters and _is_right(case, ParameterLocation.PATH):
