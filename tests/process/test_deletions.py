@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -122,11 +123,8 @@ def test_an_erased_message_that_is_sent_again_is_stored_and_indexed(
     assert process.get("/health/ready").status_code == 200
 
 
-def test_a_reindex_makes_the_counts_right(
-    process: ServiceProcess, run: Run, database_url: str
-) -> None:
-    run("DELETE FROM messages WHERE message_id < 'z4'")
-    run("UPDATE messages SET to_msisdn = '+15' WHERE message_id = 'z9'")
+def reindex(database_url: str) -> tuple[int, str, str]:
+    """The exit code, and what it wrote."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "service", "reindex"],
         cwd=ROOT,
@@ -136,8 +134,39 @@ def test_a_reindex_makes_the_counts_right(
         timeout=60,
         check=False,
     )
-    expected = (0, "reindexed: 6 messages of 2 senders\n", "")
-    assert (done.returncode, done.stdout, done.stderr) == expected
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_reindex_makes_the_searches_of_changed_texts_right(
+    process: ServiceProcess, run: Run, database_url: str
+) -> None:
+    """The old words of a text that was removed or replaced must not be found."""
+    for text in ("Secret", "S\u00c9CRET"):
+        run(f"UPDATE messages SET text = '{text}' WHERE message_id <> 'z9'")  # noqa: S608
+        assert reindex(database_url)[0] == 0
+        assert walk(process, 100, f"&q={quote(text.lower())}") == IDS[:-1]
+    run("UPDATE messages SET text = NULL WHERE message_id = 'z1'")
+    run("UPDATE messages SET text = 'Removed' WHERE message_id = 'z2'")
+    run("UPDATE messages SET text = 'z3' WHERE message_id = 'z3'")
+    assert reindex(database_url)[0] == 0
+    for _ in range(2):
+        for q, found in {
+            "\u00e9": IDS[3:8],
+            "s\u00e9cret": IDS[3:8],
+            "removed": ["z2"],
+            "z3": ["z3"],
+            "text z9": ["z9"],
+        }.items():
+            assert walk(process, 100, f"&q={quote(q)}") == found
+        wait_until(partial(has_indexed_all, process))
+
+
+def test_a_reindex_makes_the_counts_right(
+    process: ServiceProcess, run: Run, database_url: str
+) -> None:
+    run("DELETE FROM messages WHERE message_id < 'z4'")
+    run("UPDATE messages SET to_msisdn = '+15' WHERE message_id = 'z9'")
+    assert reindex(database_url) == (0, "reindexed: 6 messages of 2 senders\n", "")
     assert process.get("/messages").json()["total"] == 6
     assert process.get("/messages?to=%2B15").json()["total"] == 1
     stats = process.get("/stats").json()

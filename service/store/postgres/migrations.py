@@ -38,6 +38,11 @@ Of 2,800 instances that lost such a race, 1,663 got the first error, 21 the seco
 CHUNK_MESSAGES = 1_000
 """So many are looked at for one transaction that folds texts again."""
 
+Place = dict[str, Any]
+"""The parameters that name a place in the order of all messages."""
+
+FIRST_PLACE: Place = {"after_ts": INSTANT_MIN, "after_message_id": ""}
+
 SLOW_SEARCH = "a search with q reads one message after another"
 
 
@@ -77,7 +82,7 @@ class Migrator:
         await self.create_list(connection)
         while await self._migrate_once(connection):
             pass
-        await self._fold_texts(connection)
+        await self._fold_if_due(connection)
         return await self._prepare_search(connection)
 
     async def inspect(self, connection: Connection) -> Database:
@@ -91,6 +96,13 @@ class Migrator:
         require_folded(folding["version"])
         (server,) = await connection.fetch(self._queries.read_server)
         return Database(_name_engine(server), server["has_texts"], trouble=None)
+
+    async def fold_texts(self, connection: Connection) -> None:
+        """Fold all texts again, also beside running instances."""
+        place: Place | None = FIRST_PLACE
+        while place is not None:
+            place = await self._fold_chunk(connection, place)
+        await connection.fetch(self._queries.record_folding, {"version": FOLDING})
 
     async def create_list(self, connection: Connection) -> None:
         """Create the list of migrations, and its row that is locked; others may do the same."""
@@ -126,41 +138,34 @@ class Migrator:
         record = {"number": number, "name": name, "digest": digest}
         await connection.fetch(self._queries.record_migration, record)
 
-    async def _fold_texts(self, connection: Connection) -> None:
+    async def _fold_if_due(self, connection: Connection) -> None:
         """Fold all texts again if that was done by another version of `fold`.
 
-        A start that was interrupted has changed some texts already: they stay.
+        Several instances may do so at once: a text that is right stays as it is.
         """
-        first = {"after_ts": INSTANT_MIN, "after_message_id": ""}
-        place = await self._fold_chunk(connection, first)
-        if place is not None:
+        (folding,) = await connection.fetch(self._queries.read_folding)
+        if folding["version"] == FOLDING:
+            return
+        if await connection.fetch(self._queries.find_texts_to_fold, FIRST_PLACE | {"limit": 1}):
             self._warn(*WILL_FOLD)
-        while place is not None:
-            place = await self._fold_chunk(connection, place)
+        await self.fold_texts(connection)
 
-    async def _fold_chunk(
-        self, connection: Connection, place: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """Fold the texts after a place; gives the next place. None if no text is left, or another
-        instance has folded all."""
+    async def _fold_chunk(self, connection: Connection, place: Place) -> Place | None:
+        """Fold the texts of the messages after a place; gives the place of the last of them."""
         async with connection.transaction():
             await connection.fetch(self._queries.lock_migrations)
-            (folding,) = await connection.fetch(self._queries.read_folding)
-            if folding["version"] == FOLDING:
-                return None
             limit = {"limit": CHUNK_MESSAGES}
             rows = await connection.fetch(self._queries.find_texts_to_fold, place | limit)
             changed = {
                 row["message_id"]: folded
                 for row in rows
-                if row["text"] and (folded := fold_if_other(row["text"])) != row["folded_text"]
+                if row["is_due"] and (folded := fold_if_other(row["text"])) != row["folded_text"]
             }
             if changed:
                 columns = {"message_ids": list(changed), "folded_texts": list(changed.values())}
                 await connection.fetch(self._queries.update_folded_texts, columns)
-            if len(rows) < CHUNK_MESSAGES:
-                await connection.fetch(self._queries.record_folding, {"version": FOLDING})
-                return None
+        if not rows:
+            return None
         return {"after_ts": rows[-1]["ts"], "after_message_id": rows[-1]["message_id"]}
 
     async def _prepare_search(self, connection: Connection) -> Database:

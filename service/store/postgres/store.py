@@ -137,7 +137,8 @@ class PostgresStore(EventReader):
         await self._indexer.index_all()
 
     async def reindex(self) -> None:
-        """See `store.interface.Store.reindex`: counts all messages again."""
+        """See `store.interface.Store.reindex`: folds all texts and counts all messages again."""
+        await self._writers.run(MIGRATION_SECONDS_MAX, self._migrator.fold_texts)
         await self._writers.run(MIGRATION_SECONDS_MAX, self._recount)
 
     def messages_behind(self) -> int:

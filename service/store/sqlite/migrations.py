@@ -54,31 +54,41 @@ def _apply(connection: sqlite3.Connection, queries: SqliteQueries, migration: Mi
     connection.execute(queries.record_migration, record)
 
 
-async def fold_texts(
+async def fold_if_due(
     writer: Pool, queries: SqliteQueries, make_room: Callable[[], Awaitable[None]], warn: Warn
 ) -> None:
-    """Fold all texts again if that was done by another version of `fold`.
-
-    A start that was interrupted has changed some texts already: they stay. `make_room` is called
-    before each transaction.
-    """
+    """Fold all texts again if that was done by another version of `fold`."""
 
     def read(connection: sqlite3.Connection) -> tuple[int, int]:
         (version,) = connection.execute(queries.read_folding).fetchone()
-        (last_seq,) = connection.execute(queries.read_last_seq).fetchone()
-        return version, last_seq
+        return version, _read_last_seq(connection, queries)
 
-    version, end = await writer.run(read)
+    version, last_seq = await writer.run(read)
     if version == FOLDING:
         return
-    if end:
+    if last_seq:
         warn(*WILL_FOLD)
+    await fold_texts(writer, queries, make_room)
+
+
+async def fold_texts(
+    writer: Pool, queries: SqliteQueries, make_room: Callable[[], Awaitable[None]]
+) -> None:
+    """Fold all texts again, also beside a running service. A text that is right stays as it is.
+
+    `make_room` is called before each transaction.
+    """
+    end = await writer.run(lambda raw: _read_last_seq(raw, queries))
     for after_seq in range(0, end, CHUNK_MESSAGES):
         await make_room()
         chunk = {"after_seq": after_seq, "last_seq": after_seq + CHUNK_MESSAGES}
         await writer.run(partial(_fold_chunk, queries=queries, chunk=chunk))
     record = {"version": FOLDING}
     await writer.run(lambda raw: raw.execute(queries.record_folding, record))
+
+
+def _read_last_seq(connection: sqlite3.Connection, queries: SqliteQueries) -> int:
+    return int(connection.execute(queries.read_last_seq).fetchone()[0])
 
 
 def _fold_chunk(

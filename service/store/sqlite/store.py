@@ -42,7 +42,7 @@ from service.store.sqlite.events import EventReader
 from service.store.sqlite.files import WAL_SUFFIX, OpenFiles, beside
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.indexer import Indexer
-from service.store.sqlite.migrations import fold_texts, migrate
+from service.store.sqlite.migrations import fold_if_due, fold_texts, migrate
 from service.store.sqlite.pool import Pool
 from service.store.sqlite.probe import Probe
 from service.store.sqlite.reads import Reads
@@ -164,7 +164,7 @@ class SqliteStore(EventReader):
             make_file(self._path)
             await self._writer.run(self._rewrite_wal)
             await self._writer.run(lambda raw: migrate(raw, self._queries, self._migrations))
-            await fold_texts(self._writer, self._queries, self._checkpoints.make_room, self._warn)
+            await fold_if_due(self._writer, self._queries, self._checkpoints.make_room, self._warn)
             await self._open_index()
             await self._probe.look()
             # SQLite has synced the folder, but ignores a failure.
@@ -208,6 +208,7 @@ class SqliteStore(EventReader):
 
     async def reindex(self) -> None:
         """See `store.interface.Store.reindex`. Beside the index, then copied in one transaction."""
+        await fold_texts(self._writer, self._queries, self._checkpoints.make_room)
         with TemporaryDirectory(dir=self._path.parent, prefix="reindex-") as made:
             indexer = Indexer(self._path, self._folder, self._queries, Path(made) / "index")
             try:
