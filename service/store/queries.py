@@ -106,6 +106,7 @@ class PostgresQueries(Queries, frozen=True, kw_only=True):
     discard_pending_texts: str
     estimate_filter: str
     estimate_scan: str
+    forget_texts: str
     insert_migration_lock: str
     lock_migrations: str
     lock_totals: str

@@ -1,11 +1,11 @@
-"""A message that is erased with SQL and sent again is found once, however far the index is."""
+"""Messages that are erased with SQL: sent again they are found once, and a reindex forgets them."""
 
 import pytest
 
 from service.store.interface import Filter
 from service.store.postgres.store import PostgresStore
 from tests.store.messages import message
-from tests.support.postgres.databases import connected
+from tests.support.postgres.databases import Databases, connected
 from tests.support.postgres.suite import empty_database
 
 pytestmark = pytest.mark.anyio
@@ -49,3 +49,22 @@ async def test_a_message_that_is_erased_and_sent_again_is_found_once(is_indexed:
             await check(store)
         finally:
             await store.close()
+
+
+async def test_a_reindex_forgets_the_texts_of_erased_messages() -> None:
+    sent = [message(name, text=f"Number {name}") for name in "abc"]
+    with empty_database(trigrams=True) as url:
+        store = PostgresStore(url, allows_async_commit=True, timeout_seconds=60)
+        await store.open()
+        try:
+            await store.insert(sent)
+            await store.index_all()
+            with connected(url) as execute:
+                execute("DELETE FROM messages WHERE message_id = 'a'")
+                execute("UPDATE messages SET text = NULL WHERE message_id = 'b'")
+            await store.reindex()
+            await store.index_all()
+        finally:
+            await store.close()
+        kept = Databases(url).admin("SELECT folded_text FROM texts")
+    assert [tuple(each) for each in kept] == [("number c",)]

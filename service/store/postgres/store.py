@@ -213,6 +213,8 @@ class PostgresStore(EventReader):
             await connection.fetch(self._queries.wait_for_totals)
             await connection.fetch(self._queries.clear_counts)
             await connection.fetch(self._queries.recount)
+            if self._indexer.has_texts:
+                await connection.fetch(self._queries.forget_texts)
             await connection.fetch(self._queries.recount_sources)
 
     async def _run_read(self, read: Callable[[Connection], Awaitable[T]]) -> T:
