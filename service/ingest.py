@@ -27,7 +27,8 @@ QUEUE_BYTES_MAX = 32 * 2**20
 
 FutureOutcome: TypeAlias = "asyncio.Future[Outcome]"
 WaitingMessages: TypeAlias = Sequence[tuple[Message, FutureOutcome]]
-WaitingEvents: TypeAlias = Sequence[tuple[Event, FutureOutcome]]
+WaitingEvents: TypeAlias = Sequence[tuple[Event, FutureOutcome, int]]
+"""Each with its size in bytes."""
 
 
 class GroupCommit:
@@ -43,7 +44,7 @@ class GroupCommit:
         self._log = log
         self._queue_messages_max = queue_messages_max
         self._waiting: deque[tuple[Message, FutureOutcome]] = deque()
-        self._waiting_events: deque[tuple[Event, FutureOutcome]] = deque()
+        self._waiting_events: deque[tuple[Event, FutureOutcome, int]] = deque()
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._closing = False
@@ -79,12 +80,12 @@ class GroupCommit:
             raise Unavailable("the service is stopping")
         if self._count_waiting() >= self._queue_messages_max:
             raise Unavailable("too many events wait for their commit (QUEUE_LIMIT)")
-        bytes_waiting = self._waiting_bytes + _count_bytes(event)
-        if self._waiting_bytes and bytes_waiting > QUEUE_BYTES_MAX:
+        size = len(event.body) + len(event.headers)
+        if self._waiting_bytes and self._waiting_bytes + size > QUEUE_BYTES_MAX:
             raise Unavailable("too many large events wait for their commit")
-        self._waiting_bytes = bytes_waiting
+        self._waiting_bytes += size
         future: FutureOutcome = self._create_future()
-        self._waiting_events.append((event, future))
+        self._waiting_events.append((event, future, size))
         self._arrived.set()
         return future
 
@@ -112,24 +113,24 @@ class GroupCommit:
 
     def _take_events(self) -> WaitingEvents:
         """As many as a batch may hold, with what they bring; one at least."""
-        taken: list[tuple[Event, FutureOutcome]] = []
-        rows = size = 0
+        taken: list[tuple[Event, FutureOutcome, int]] = []
+        rows = bytes_taken = 0
         while self._waiting_events:
-            event, _ = self._waiting_events[0]
+            event, _, size = self._waiting_events[0]
             rows += 1 + len(event.messages)
-            size += _count_bytes(event)
-            if taken and (rows > BATCH_MESSAGES_MAX or size > BATCH_BYTES_MAX):
+            if taken and (rows > BATCH_MESSAGES_MAX or bytes_taken + size > BATCH_BYTES_MAX):
                 break
             taken.append(self._waiting_events.popleft())
-            self._waiting_bytes -= _count_bytes(event)
+            bytes_taken += size
+        self._waiting_bytes -= bytes_taken
         return taken
 
     async def _write_batch(self, messages: WaitingMessages, events: WaitingEvents) -> None:
         started = time.perf_counter()
-        futures = [future for _, future in messages] + [future for _, future in events]
+        futures = [future for _, future in messages] + [future for _, future, _ in events]
         try:
             outcomes = await self._store.insert(
-                [message for message, _ in messages], [event for event, _ in events]
+                [message for message, _ in messages], [event for event, _, _ in events]
             )
             if len(outcomes) != len(futures):
                 raise StoreError(f"{len(futures)} messages have {len(outcomes)} outcomes")
@@ -147,14 +148,10 @@ class GroupCommit:
         if isinstance(error, DatabaseSilent):
             # What waits after this batch would wait as long once more.
             while self._waiting or self._waiting_events:
-                batch = [*self._take_messages(), *self._take_events()]
-                futures.extend(future for _, future in batch)
+                futures += [future for _, future in self._take_messages()]
+                futures += [future for _, future, _ in self._take_events()]
         reason = str(error) if isinstance(error, StoreError) else format_exception(error)
         self._log.error("commit_failed", messages=len(futures), reason=reason)
         for future in futures:
             if not future.done():
                 future.set_exception(Unavailable("it could not be stored"))
-
-
-def _count_bytes(event: Event) -> int:
-    return len(event.body) + len(event.headers)

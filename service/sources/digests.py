@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -44,11 +45,18 @@ class Token:
 
 
 class Hmac:
-    """RFC 2104. The expected signature is written as the header writes it, and then compared."""
+    """RFC 2104. The expected signature is written as the header writes it, and then compared.
+
+    The two hashes have read the key already, which halves the time of a short content.
+    """
 
     def __init__(self, key: bytes, algorithm: str, encoding: str) -> None:
-        self._key = key
-        self._algorithm = algorithm
+        block_bytes = hashlib.new(algorithm).block_size
+        if len(key) > block_bytes:
+            key = hashlib.new(algorithm, key).digest()
+        padded = key.ljust(block_bytes, b"\0")
+        self._inner = hashlib.new(algorithm, padded.translate(hmac.trans_36))
+        self._outer = hashlib.new(algorithm, padded.translate(hmac.trans_5C))
         self._is_hex = encoding == "hex"
         self._length = len(self.sign(b""))
 
@@ -64,7 +72,10 @@ class Hmac:
         return False
 
     def sign(self, content: bytes) -> bytes:
-        return _encode(hmac.digest(self._key, content, self._algorithm), self._is_hex)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(content)
+        outer.update(inner.digest())
+        return _encode(outer.digest(), self._is_hex)
 
 
 class Ed25519:

@@ -31,7 +31,7 @@ def keep_headers(headers: Sequence[tuple[bytes, bytes]], dropped: Collection[byt
     for name, value in headers:
         key = _show(name)
         if key and name not in dropped:
-            text = value.decode("latin-1")
+            text = value.decode("latin-1").replace("\0", "")
             kept[key] = f"{kept[key]}, {text}" if key in kept else text
     return _encode(kept).decode()
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from service.sources.fields import JsonPaths, find_key_beside, split_form
 from service.sources.request import Request
@@ -88,7 +88,7 @@ def _find_name(templates: Iterable[list[Fill]], facts: Facts) -> tuple[str | Non
     for template in templates:
         texts = [part(facts) for part in template]
         if all(texts):
-            name = "".join(text for text in texts if text)
+            name = "".join(cast("list[str]", texts))
             if "\0" in name:
                 return None, "has U+0000"
             if len(name) > NAME_CHARACTERS_MAX:
