@@ -35,6 +35,7 @@ WORDS = """\
 
 MEASURES: dict[str, Callable[[Plan, Watch], Any]] = {
     "ceiling": throughput.measure_ceiling,
+    "events": throughput.measure_events,
     "throughput": throughput.measure_throughput,
     "growth": growth.measure_growth,
 }

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tests.measure.machine import QUIET_SECONDS_MAX
 
-PARTS = ("ceiling", "throughput", "growth")
+PARTS = ("ceiling", "events", "throughput", "growth")
 
 PEAK_CONNECTIONS = 128
 """For the ratio to the ceiling, the cost and the growth."""
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
 FULL = Plan()
 CEILING = Plan(parts=("ceiling",))
 QUICK = Plan(
-    parts=("throughput", "growth"),
+    parts=("events", "throughput", "growth"),
     quiet_seconds_max=0,
     seconds=1,
     turns=1,

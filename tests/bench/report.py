@@ -6,7 +6,7 @@ import msgspec
 
 from tests.bench.growth import BUSY, EMPTY, IDLE, NO_STORAGE, Growth, Ingest
 from tests.bench.plan import PEAK_CONNECTIONS
-from tests.bench.servers.processes import TARGETS
+from tests.bench.servers.processes import EVENTS, TARGETS
 from tests.bench.throughput import Load
 from tests.bench.traffic.reads import BARS, SLOW, STATS, STATS_BUSY_MS
 from tests.bench.traffic.sampling import Read
@@ -14,7 +14,8 @@ from tests.measure.figures import Spread
 from tests.measure.results import Measured
 from tests.measure.tables import Columns, number, table, table_of
 
-LABELS = {target.name: target.label for target in TARGETS}
+LABELS = {target.name: target.label for target in (*TARGETS, EVENTS)}
+EVENTS_BAR = 0.75
 READS_BESIDE = {"none": "nothing", "mixed": "every read above", "slow": SLOW}
 
 
@@ -25,6 +26,8 @@ class Report(Measured):
     """Length of a run of wrk."""
     ceiling: list[Load] = msgspec.field(default_factory=list)
     """The ceiling and the service, at the peak."""
+    events: list[Load] = msgspec.field(default_factory=list)
+    """The service under messages and under events, at the peak."""
     throughput: list[Load] = msgspec.field(default_factory=list)
     growth: Growth | None = None
 
@@ -99,6 +102,9 @@ def _summary_of_load(report: Report) -> Iterable[tuple[str, object]]:
     if report.ceiling:
         yield "share of the ceiling, which stores nothing", _ratio(report.ceiling)
         yield "start to ready, empty database, ms", _at_peak(report.ceiling)["service"].start_ms
+    if report.events:
+        share = _ratio(report.events, "events", "service")
+        yield f"events of 1 KB from GitHub, as a share of messages (bar: {EVENTS_BAR})", share
 
 
 def _summary_of_growth(growth: Growth | None) -> Iterable[tuple[str, object]]:
@@ -262,11 +268,9 @@ def _of_kind(growth: Growth, name: str, beside: str) -> dict[int, Read]:
     }
 
 
-def _ratio(pair: Iterable[Load]) -> Spread:
+def _ratio(pair: Iterable[Load], one: str = "service", other: str = "ceiling") -> Spread:
     peak = _at_peak(pair)
-    return Spread.of_ratios(
-        peak["service"].requests_per_second, peak["ceiling"].requests_per_second
-    )
+    return Spread.of_ratios(peak[one].requests_per_second, peak[other].requests_per_second)
 
 
 def _share(one: Ingest, other: Ingest) -> Spread:

@@ -10,6 +10,9 @@ import pytest
 from service.api.messages.page import parse_query
 from service.messages.message import Message, decode_message
 from service.sources import signature
+from service.sources.request import Request
+from service.sources.scheme import load_schemes
+from service.sources.source import Source
 from tests.bench import compare, postgres, report
 from tests.bench.__main__ import RESULTS_FILE
 from tests.bench.growth import Beside, Growth, Ingest, Size
@@ -57,7 +60,13 @@ def a_read(name: str, messages: int, **changes: Any) -> Read:
 
 def a_report() -> Report:
     sizes = (10_000, 100_000)
-    rates = {"service": 10_000, "ceiling": 20_000, "starlette": 4_000, "fastapi": 1_000}
+    rates = {
+        "service": 10_000,
+        "events": 8_000,
+        "ceiling": 20_000,
+        "starlette": 4_000,
+        "fastapi": 1_000,
+    }
     loads = [
         Load(target=target, connections=connections, stored_bytes=once(500), **figures(rate))
         for target, rate in rates.items()
@@ -97,7 +106,8 @@ def a_report() -> Report:
         load_average=[0.1, 1.0],
         run_seconds=1,
         ceiling=[load for load in loads if load.target in ("service", "ceiling")],
-        throughput=loads,
+        events=[load for load in loads if load.target in ("service", "events")],
+        throughput=[load for load in loads if load.target != "events"],
         growth=growth,
     )
 
@@ -136,11 +146,29 @@ def requests_of(file: Path) -> list[bytes]:
 
 
 def decoded(request: bytes) -> Message:
+    headers, body = split(request)
+    signature.verify([requests.SECRET], body, [headers[b"x-signature"]])
+    return decode_message(body)
+
+
+def split(request: bytes) -> tuple[dict[bytes, bytes], bytes]:
     head, _, body = request.partition(b"\r\n\r\n")
     headers = dict(line.split(b": ") for line in head.lower().split(b"\r\n")[1:])
     assert int(headers[b"content-length"]) == len(body)
-    signature.verify([requests.SECRET], body, [headers[b"x-signature"]])
-    return decode_message(body)
+    return headers, body
+
+
+def test_events_are_signed_as_github_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "FOLDER", tmp_path)
+    source = Source("github", load_schemes(None)["github"], [requests.SECRET])
+    found = [split(request) for request in requests_of(requests.event_requests(20, Watch()))]
+    ids = set()
+    for headers, body in found:
+        request = Request(tuple(headers.items()), "")
+        assert source.verify(request, body, 0) == 0
+        assert len(body) == requests.EVENT_BYTES
+        ids.add(source.identify(request, body).event_id)
+    assert len(ids) == 20
 
 
 # What is measured
@@ -248,6 +276,7 @@ def test_a_report_is_read_back_and_its_tables_quote_it(tmp_path: Path) -> None:
     blocks = report.render_blocks(whole)
     assert "| 128 | this service | 10,000 (9,000 to 12,000) |" in blocks["throughput"]
     assert "| times what FastAPI + sqlite3 takes | 10.0 |" in blocks["summary"]
+    assert "share of messages (bar: 0.75) | 0.80 (0.80 to 0.80) |" in blocks["summary"]
     assert "| ratio to the ceiling | 1 | 0.50 (0.50 to 0.50) |" in blocks["ceiling"]
     assert "| first page | 1.00 / 2.00 | 1.00 / 2.00 | 10 ms | yes |" in blocks["reads idle"]
     assert f"| {len(BARS)} of {len(BARS)} |" in blocks["summary"]

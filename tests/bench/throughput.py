@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tests.bench.plan import MESSAGES_PER_SECOND_MAX, PEAK_CONNECTIONS, Plan
 from tests.bench.servers.files import bytes_of, count_messages
-from tests.bench.servers.processes import CEILING, SERVICE, TARGETS, Target, running
+from tests.bench.servers.processes import CEILING, EVENTS, SERVICE, TARGETS, Target, running
 from tests.bench.traffic.load import Figures, Run, load
-from tests.bench.traffic.requests import short_requests
+from tests.bench.traffic.requests import event_requests, short_requests
 from tests.measure.figures import Spread
 from tests.measure.places import scratch
 from tests.measure.turns import run_in_turns
@@ -49,15 +49,23 @@ def measure_ceiling(plan: Plan, watch: Watch) -> list[Load]:
     return _measure("against the ceiling", cases, plan.ceiling_turns, plan, watch)
 
 
+def measure_events(plan: Plan, watch: Watch) -> list[Load]:
+    """The service at the peak, under messages and under the events of a provider."""
+    cases = [Case(target, PEAK_CONNECTIONS) for target in (SERVICE, EVENTS)]
+    return _measure("messages and events", cases, plan.ceiling_turns, plan, watch)
+
+
 def _measure(title: str, cases: Sequence[Case], turns: int, plan: Plan, watch: Watch) -> list[Load]:
-    requests = short_requests(plan.seconds * MESSAGES_PER_SECOND_MAX, watch)
+    count = plan.seconds * MESSAGES_PER_SECOND_MAX
+    makers = {EVENTS: event_requests}
+    requests = {target: makers.get(target, short_requests)(count, watch) for target, _ in cases}
     stored: dict[Case, list[float]] = {case: [] for case in cases}
 
     def run(case: Case) -> Run:
         with scratch() as folder:
             database = folder / "app.db"
             with running(case.target, database) as server:
-                done = load(server, requests, case.connections, plan.seconds)
+                done = load(server, requests[case.target], case.connections, plan.seconds)
             if case.target.stores:
                 stored[case].append(_stored_bytes(case.target, database, done))
         return done
@@ -78,7 +86,7 @@ def _stored_bytes(target: Target, database: Path, run: Run) -> float:
     """Bytes a message; raises SystemExit if the run is no figure, or a message is not stored."""
     if not run.result.is_good:
         raise SystemExit(f"{target}: not every answer was 200 to a new message: no figure")
-    messages = count_messages(database)
+    messages = count_messages(database, target is EVENTS)
     if messages < run.result.requests:
         raise SystemExit(f"{target}: stored {messages} of {run.result.requests} messages")
     return bytes_of(database) / messages

@@ -29,7 +29,8 @@ def bytes_of(database: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def count_messages(database: Path) -> int:
-    """How many messages are stored."""
+def count_messages(database: Path, of_events: bool = False) -> int:
+    """How many messages, or events, are stored."""
+    counting = "SELECT count(*) FROM events" if of_events else "SELECT count(*) FROM messages"
     with reading(database) as connection:
-        return int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+        return int(connection.execute(counting).fetchone()[0])

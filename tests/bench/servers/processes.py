@@ -55,6 +55,9 @@ def _uvicorn(module: str) -> tuple[str, ...]:
 
 
 SERVICE = Target("service", "this service", (sys.executable, "-m", "service"))
+EVENTS = SERVICE._replace(name="events", label="events of 1 KB")
+"""The service under the webhooks of GitHub."""
+
 CEILING = Target(
     "ceiling",
     "ceiling: no storage",
@@ -134,7 +137,8 @@ def running(
     overwrite its environment, DATABASE_URL included. Raises SystemExit if it does not start.
     """
     port = _free_port()
-    more = {"WEBHOOK_SECRET": SECRET.decode(), "PORT": str(port), "UVICORN_PORT": str(port)}
+    secrets = dict.fromkeys(("WEBHOOK_SECRET", "SOURCE_GITHUB_SECRET"), SECRET.decode())
+    more = secrets | {"PORT": str(port), "UVICORN_PORT": str(port)}
     log_file = database.with_suffix(".log")
     with log_file.open("wb") as log:
         started = time.monotonic()

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import random
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,21 +30,43 @@ TEXTS = (
     "ok",
 )
 
+EVENT_BYTES = 1_000
+
 HEAD = (
     "POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     "X-Signature: {}\r\nContent-Length: {}\r\n\r\n"
 )
 
+EVENT_HEAD = HEAD.replace("/webhook", "/webhook/github").replace(
+    "X-Signature: {}",
+    "X-GitHub-Event: push\r\nX-GitHub-Delivery: {}\r\nX-Hub-Signature-256: sha256={}",
+)
+
 
 def short_requests(count: int, watch: Watch, seed: int = 1) -> Path:
     """A file of `count` webhooks of about 150 bytes each, from 1,000 senders, with random ids."""
-    return _file(f"short-{seed}-{count}", count, _short_messages(count, seed), watch)
+    messages = _short_messages(count, seed)
+    return _file(f"short-{seed}-{count}", count, map(_signed_message, messages), watch)
 
 
 def long_requests(count: int, watch: Watch) -> Path:
     """A file of `count` webhooks as `dataset` has them, later than any of a stored database."""
     messages = dataset.messages(count, seed=2, begin=dataset.END)
-    return _file(f"long-{count}", count, messages, watch)
+    return _file(f"long-{count}", count, map(_signed_message, messages), watch)
+
+
+def event_requests(count: int, watch: Watch) -> Path:
+    """A file of `count` webhooks of GitHub, of EVENT_BYTES each."""
+    chosen = random.Random(1)
+    return _file(f"event-{count}", count, (_event(chosen) for _ in range(count)), watch)
+
+
+def _event(chosen: random.Random) -> bytes:
+    delivery = random_id(chosen)
+    body = json.dumps({"after": delivery, "message": ""}).encode()
+    body = body[:-2] + b"x" * (EVENT_BYTES - len(body)) + body[-2:]
+    digest = hmac.digest(SECRET, body, "sha256").hex()
+    return EVENT_HEAD.format(delivery, digest, len(body)).encode() + body
 
 
 def signed_request(body: bytes) -> bytes:
@@ -52,7 +75,11 @@ def signed_request(body: bytes) -> bytes:
     return HEAD.format(digest, len(body)).encode() + body
 
 
-def _file(name: str, count: int, messages: Iterable[Message], watch: Watch) -> Path:
+def _signed_message(message: Message) -> bytes:
+    return signed_request(message.encode())
+
+
+def _file(name: str, count: int, requests: Iterable[bytes], watch: Watch) -> Path:
     """The file, from an earlier run if its makers are the same."""
     made_by = Path(__file__).read_bytes() + Path(dataset.__file__).read_bytes()
     digest = hashlib.sha256(made_by).hexdigest()[:12]
@@ -63,8 +90,7 @@ def _file(name: str, count: int, messages: Iterable[Message], watch: Watch) -> P
             old.unlink()
         partial = file.with_suffix(".partial")
         with partial.open("wb") as out:
-            for message in watch.track("signing messages", messages, count):
-                request = signed_request(message.encode())
+            for request in watch.track("signing webhooks", requests, count):
                 out.write(b"%08d" % len(request) + request)
         partial.rename(file)
     return file
