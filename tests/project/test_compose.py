@@ -109,6 +109,12 @@ def test_no_secret_is_in_the_environment(compose: Content) -> None:
                 assert not re.search("SECRET$|TOKEN|PASSWORD", name), name
 
 
+def test_every_service_reads_the_sources_if_there_are_any(compose: Content) -> None:
+    for name in ("service", "replica-1", "replica-2"):
+        found = compose["services"][name]["env_file"]
+        assert found == [{"path": "secrets/sources.env", "required": False}]
+
+
 def test_the_recipe_makes_every_secret_once(compose: Content, tmp_path: Path) -> None:
     just = shutil.which("just")
     if just is None:
