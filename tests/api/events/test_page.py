@@ -9,7 +9,15 @@ import pytest
 
 from service.api.cursors import encode_cursor, encode_event_cursor
 from service.api.events import page as page_of_events
-from service.store.interface import EventFilter, EventPosition, Filter, Position
+from service.messages.instants import INSTANT_FIRST, INSTANT_LAST
+from service.store.interface import (
+    INSTANT_MAX,
+    INSTANT_MIN,
+    EventFilter,
+    EventPosition,
+    Filter,
+    Position,
+)
 from tests.support.api.events import event, ids, page, show, store, walk
 from tests.support.kinds import on_each_database, on_sqlite
 from tests.support.service import Json, Service
@@ -196,6 +204,16 @@ def digest() -> bytes:
 )
 async def test_a_cursor_that_nobody_made_is_refused(five: Service, cursor: str) -> None:
     await assert_refused(five, urlencode({"cursor": cursor}), "cursor")
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("received_at", [INSTANT_MIN, INSTANT_FIRST, INSTANT_LAST, INSTANT_MAX])
+async def test_a_cursor_may_name_any_instant(five: Service, order: str, received_at: int) -> None:
+    position = EventPosition(received_at, "\N{PARTY POPPER}", "a" * 1_000)
+    cursor = encode_event_cursor(position, EventFilter(is_descending=order == "desc"))
+    is_before_all = (received_at < 0) == (order == "asc")
+    found = ids(await page(five, order=order, cursor=cursor))
+    assert len(found) == (5 if is_before_all else 0)
 
 
 async def test_a_cursor_of_messages_does_not_take_one_of_events(five: Service) -> None:
