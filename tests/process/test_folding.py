@@ -8,6 +8,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from service.messages.text import FOLDING
 from service.store.migrate import load_migrations
 from service.store.queries import sql_folder
 from service.store.sqlite.connection import driver
@@ -111,6 +114,27 @@ def test_old_texts_are_found_from_the_first_request_on(tmp_path: Path, database_
         export, cwd=ROOT, env=clean_environment(**environment), capture_output=True, check=True
     ).stdout.splitlines()
     assert [json.loads(line)["message_id"] for line in lines] == ["dotless-1", "dotless-2"]
+
+
+def test_several_starts_at_once_fold_all_texts(database_url: str) -> None:
+    make_old_database(database_url, count=500)
+    command = [sys.executable, "-W", "error", "-m", "service", "migrate"]
+    environment = clean_environment(**environment_of(database_url))
+    starts = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(4)]
+    assert [start.wait() for start in starts] == [0] * 4
+    assert fetch(database_url, FOLDED_AGAIN) == [(3 * 500,)]
+    assert fetch(database_url, "SELECT version FROM folding") == [(FOLDING,)]
+
+
+def test_an_older_service_can_store_nothing_in_its_own_folding(database_url: str) -> None:
+    make_old_database(database_url, count=1)
+    migrate = [sys.executable, "-W", "error", "-m", "service", "migrate"]
+    environment = clean_environment(**environment_of(database_url))
+    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
+    values = {"key": "old", "count": 1, "text": "A", "folded": "a"}
+    with pytest.raises(Exception, match="text_folded"):
+        run_script(database_url, INSERT.format(**values, instant=INSTANT[kind].format("number")))
 
 
 def test_a_start_that_is_killed_is_finished_by_the_next_one(
