@@ -36,7 +36,9 @@ class Rules:
         """
         kept = _decode_headers(event.headers)
         headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in kept.items()
+            # An import takes any string for a header; the network brings only latin-1.
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in kept.items()
         ]
         try:
             refuse_encoding(headers)

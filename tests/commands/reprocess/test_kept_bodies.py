@@ -30,7 +30,10 @@ def kept(number: int, content: Json | bytes, problem: str = OLD_RULE, **changes:
     )
 
 
-VALID = [kept(number, message(message_id=f"m-{number}")) for number in range(5)]
+VALID = [
+    kept(number, message(message_id=f"m-{number}"), headers='{"x-name Ω":"Ω"}')
+    for number in range(5)
+]
 BAD = [
     kept(10, message(ts="yesterday, private text")),
     kept(11, message(ts="today")),
