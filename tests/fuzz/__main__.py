@@ -23,7 +23,7 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}, only {', '.join(TARGETS)}")
     if importlib.util.find_spec("atheris") is None:
         parser.error("atheris is not installed; it has wheels only for Linux on x86-64")
-    print("target       inputs       seconds  inputs/s")
+    print("target                    inputs       seconds  inputs/s")
     results = [fuzz(name, arguments.seconds) for name in arguments.targets or TARGETS]
     sys.exit(not all(results))
 
@@ -39,7 +39,7 @@ def fuzz(name: str, seconds: int) -> bool:
         print(f"{name}: failed\n{done.stdout}{done.stderr}", flush=True)
         return False
     inputs, taken = int(match[1]), int(match[2])
-    print(f"{name:12} {inputs:<12,} {taken:<8} {inputs // taken:,}", flush=True)
+    print(f"{name:25} {inputs:<12,} {taken:<8} {inputs // taken:,}", flush=True)
     return True
 
 

@@ -26,9 +26,11 @@ from service.messages.message import RULES, Message, decode_message
 from service.messages.text import fold
 from service.sources import signature
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
+from tests.fuzz import sources
 from tests.fuzz.connection import Exchange, Request, exchange
 from tests.support.api.webhooks import verify
 from tests.support.instants import read_instant
+from tests.support.schemes import SCHEMES
 from tests.support.service import encode, message
 from tests.support.wires import BODY, GET, chunked, head, post
 
@@ -297,6 +299,7 @@ TARGETS = {
             msgspec.msgpack.encode(-(2**63)) + msgspec.msgpack.encode("\0" * 40),
         ],
     ),
+    "form": Target(sources.fuzz_form, sources.FORMS),
     "connection": Target(
         fuzz_connection,
         [
@@ -309,4 +312,4 @@ TARGETS = {
             b"\r\n\r\nGET http://a:80/%7e?b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + GET,
         ],
     ),
-}
+} | {f"scheme-{name}": Target(*sources.make_target(scheme)) for name, scheme in SCHEMES.items()}

@@ -57,6 +57,9 @@ def refuse(_body: bytes) -> None:
         ("signature", "signature.verify", lambda *_: 0),
         ("query", "parse_query", lambda _: Query(Filter(), None, 0, 0, True)),
         ("cursor", "decode_cursor", lambda *_: Position(INSTANT_MAX + 1, "")),
+        ("form", "sources.split_form", lambda _: [("a", "b")]),
+        ("scheme-github", "sources.judge", lambda *_: 0),
+        ("scheme-twilio", "sources.judge", lambda *_: "mismatch"),
         ("connection", "exchange", lambda pieces: Exchange([], is_open=len(list(pieces)) == 1)),
     ],
 )
