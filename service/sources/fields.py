@@ -10,8 +10,8 @@ from service.messages.message import mend
 
 T = TypeVar("T")
 
-FORM_FIELDS_MAX = 20_000
-"""A form with more is refused before it is read: the sender is not known yet."""
+FORM_FIELDS_MAX = 10_000
+"""A form with more is refused before it is read: a stranger may have sent it."""
 
 _ABSENT = msgspec.Raw()
 _decode_text = msgspec.json.Decoder(str).decode

@@ -36,10 +36,10 @@ def sign(
     headers |= {name: event_id for name in signed if name not in headers}
     raw = [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
     try:
-        content = Content(signature).build(Request(raw, url), body, timestamp.encode())
+        pieces = Content(signature).collect(Request(raw, url), body, timestamp.encode())
     except InvalidSignature:
         raise ValueError("a URL whose digest is that of the body") from None
-    value = signature.prefix + digest.sign(content).decode()
+    value = signature.prefix + digest.sign(b"".join(pieces)).decode()
     if signature.timestamp is not None and signature.timestamp.prefix is not None:
         value = f"{signature.timestamp.prefix}{timestamp}{signature.separator}{value}"
     return headers | {signature.header: value}
