@@ -4,7 +4,7 @@ import hashlib
 
 from service.api.answers import Headers
 from service.errors import RequestError, UnsupportedEncoding
-from service.messages.event import Event
+from service.messages.event import Event, clean
 from service.sources.headers import keep_headers
 
 
@@ -33,5 +33,5 @@ def read_content_type(headers: Headers) -> str | None:
     """The first Content-Type."""
     for name, value in headers:
         if name == b"content-type":
-            return value.decode("latin-1")
+            return clean(value.decode("latin-1"))
     return None

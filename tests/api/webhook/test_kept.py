@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from service.api.kept import read_content_type
 from service.store.interface import StoreError
 from tests.support.api.webhooks import BODY, count_events, stored
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
@@ -71,3 +72,9 @@ async def test_what_nobody_signed_is_not_kept(service: Service) -> None:
     assert (await service.deliver(b" " * (2**20 + 1))).status_code == 413
     assert (await service.deliver(message())).status_code == 200
     assert await count_events(service) == {}
+
+
+def test_a_content_type_is_text_that_can_be_stored() -> None:
+    headers = [(b"accept", b"a"), (b"content-type", b"a\0b\xff"), (b"content-type", b"c")]
+    assert read_content_type(headers) == "a\ufffdb\xff"
+    assert read_content_type([]) is None
