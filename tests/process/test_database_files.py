@@ -3,12 +3,14 @@
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from service.store.sqlite.checkpoints import CHECKPOINT_SECONDS
 from service.store.sqlite.connection import driver
 from tests.support.processes import ServiceProcess, serving
 from tests.support.service import message, wait_until
@@ -118,10 +120,23 @@ def test_a_file_that_is_written_over_takes_no_more_webhooks(
         assert deliver(process, *(f"before-{number}" for number in range(50)))[-1] == 200
         wait_until(lambda: change_counter(process.database) > 1)
         happen(process.database)
+        assert deliver(process, "after-1", "after-2") == [503, 503]
         wait_until(lambda: is_red(process, "the database is damaged"))
-        assert deliver(process, "after") == [503]
         process.process.kill()
         process.wait()
+
+
+def test_a_backup_in_the_place_of_the_file_is_not_written(tmp_path: Path) -> None:
+    """Before its first checkpoint, the service has no connection for it yet."""
+    with ServiceProcess(tmp_path, {}) as process:
+        assert deliver(process, *(f"before-{number}" for number in range(20)))[-1] == 200
+        backup = back_up(process.database)
+        content = backup.read_bytes()
+        backup.rename(process.database)
+        assert deliver(process, "after") == [503]
+        time.sleep(2 * CHECKPOINT_SECONDS)
+        assert process.stop() == 0
+    assert process.database.read_bytes() == content
 
 
 def change_counter(database: Path) -> int:
@@ -176,3 +191,17 @@ def test_a_damaged_index_stops_no_webhook(tmp_path: Path) -> None:
         assert not is_red(process, "the database is damaged")
         process.process.kill()
         process.wait()
+
+
+def test_a_text_that_is_no_text_is_told_without_the_text(tmp_path: Path) -> None:
+    """The database is sound where another program has stored it, and stays in use."""
+    with serving(tmp_path) as process:
+        fill(process)
+        with closing(driver.connect(process.database, isolation_level=None)) as connection:
+            connection.execute("UPDATE messages SET text = CAST(x'787878ff' AS TEXT)")
+        assert process.get("/messages?limit=100").status_code == 503
+        assert deliver(process, "after") == [200]
+        assert process.get("/health/ready").status_code == 200
+        assert process.log_lines("index_rebuilt") == []
+    assert b"a text is no UTF-8" in process.output
+    assert b"xxx" not in process.output

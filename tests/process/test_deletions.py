@@ -16,6 +16,7 @@ from service.store.sqlite.connection import driver
 from tests.support.kinds import environment_of, on_each_database, on_sqlite
 from tests.support.postgres.databases import connected
 from tests.support.processes import ServiceProcess, clean_environment, serving
+from tests.support.senders import Senders
 from tests.support.service import ROOT, Json, message, wait_until
 
 pytestmark = on_each_database
@@ -233,3 +234,14 @@ def test_two_services_that_share_a_lost_index_build_it_once(
 def has_all(process: ServiceProcess, count: int = len(IDS) + 1) -> bool:
     answer = process.get("/messages")
     return answer.status_code == 200 and answer.json()["total"] == count
+
+
+@on_sqlite
+def test_an_index_that_is_lost_under_load_is_built_again(
+    process: ServiceProcess, tmp_path: Path
+) -> None:
+    with Senders(process.port, 2) as senders:
+        senders.wait_for(20)
+        (tmp_path / "app.db-index").unlink()
+        process.wait_for_line("index_rebuilt")
+        senders.wait_for(20)

@@ -142,6 +142,32 @@ def test_a_large_database_is_checked_whole_only_in_doubt(
     assert wal_module._is_in_doubt(database, wal_of(database))
 
 
+def test_a_backup_made_page_by_page_is_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has pages that are in the WAL still, from before its last restart but one."""
+    monkeypatch.setattr(wal_module, "SMALL_BYTES", 0)
+    database, backup, killed = (tmp_path / name for name in ("live.db", "backup.db", "app.db"))
+    with closing(driver.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("CREATE TABLE kept (name TEXT PRIMARY KEY, text TEXT)")
+        for count in (900, 300, 30):  # each restarts the WAL, and leaves the end of the last one
+            connection.execute("PRAGMA wal_checkpoint")
+            for _ in range(count):
+                connection.execute("INSERT INTO kept SELECT hex(randomblob(20)), hex(zeroblob(99))")
+            if count == 900:
+                with closing(driver.connect(backup)) as target:
+                    connection.backup(target)
+        shutil.copyfile(database, killed)
+        shutil.copyfile(database.with_name("live.db-wal"), wal_of(killed))
+    write_wal_after(killed, -2)
+    assert not wal_module._is_in_doubt(killed, wal_of(killed))
+    by_cp(backup, killed)
+    write_wal_after(killed, -2)
+    assert wal_module._is_in_doubt(killed, wal_of(killed))
+
+
 def test_the_check_changes_neither_file(tmp_path: Path) -> None:
     database, backup, _ = kill_with_backup(tmp_path)
     by_cp(backup, database)

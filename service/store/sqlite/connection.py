@@ -36,10 +36,17 @@ ERRORS = {
 }
 """By SQLite's primary result code (sqlite.org/rescode.html); every other one is a StoreError."""
 
+NO_TEXT = "Could not decode to UTF-8"
+"""So the driver's error begins. The text itself follows."""
+
 BACKGROUND_NICENESS = 10
 
 SETTINGS_SECONDS = 2
 RETRY_SECONDS = 0.02
+
+
+class TextDamaged(StoreDamaged):
+    """A text is no UTF-8. SQLite checks no text: pages are damaged, or a program has stored it."""
 
 
 class Options(NamedTuple):
@@ -65,6 +72,9 @@ class Options(NamedTuple):
     when_damaged: Callable[[StoreDamaged], None] | None = None
     """Called in the connection's thread when a file is malformed."""
 
+    before_open: Callable[[], None] | None = None
+    """Called first, in the event loop; raises StoreError where the path names another file."""
+
 
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function in its thread.
@@ -85,6 +95,8 @@ class Connection(aiosqlite.Connection):
     @classmethod
     async def open(cls, options: Options, queries: SqliteQueries) -> "Connection":
         """Connect and configure. Raises StoreError, also for a setting that did not take."""
+        if options.before_open is not None:
+            options.before_open()
         connection = cls(options)
         try:
             await connection
@@ -142,6 +154,8 @@ def result_code(error: Any) -> int:
 
 def store_error(error: Any) -> StoreError:
     """The StoreError of a driver's error."""
+    if str(error).startswith(NO_TEXT):
+        return TextDamaged("a text is no UTF-8")
     return ERRORS.get(result_code(error), StoreError)(str(error))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from service.store.interface import StoreDamaged, StoreError
 from service.store.queries import SqliteQueries
-from service.store.sqlite.connection import Options
+from service.store.sqlite.connection import Options, TextDamaged
 from service.store.sqlite.pool import Pool
 
 SOUND = "ok"
@@ -45,12 +45,15 @@ class Damage:
 
     def note(self, error: StoreDamaged) -> None:
         """The database is damaged. Call it in any thread."""
-        self._found = self._found or str(error)
+        if isinstance(error, TextDamaged):
+            self.suspect(error)
+        else:
+            self._found = self._found or str(error)
 
-    def suspect(self, _: StoreError) -> None:
+    def suspect(self, error: StoreError) -> None:
         """The database or its index can't be read. Call it in any thread."""
         if self._loop is not None and self._found is None:
-            self._loop.call_soon_threadsafe(self._begin)
+            self._loop.call_soon_threadsafe(self._begin, error)
 
     async def close(self) -> None:
         """Stop a check under way; safe to call twice."""
@@ -60,17 +63,17 @@ class Damage:
             await asyncio.wait([self._task])
         await self._pool.close()
 
-    def _begin(self) -> None:
+    def _begin(self, error: StoreError) -> None:
         if self._loop is not None and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._check(), name="damage")
+            self._task = asyncio.create_task(self._check(error), name="damage")
 
-    async def _check(self) -> None:
+    async def _check(self, suspicion: StoreError) -> None:
         try:
             found = await self._pool.run_for(CHECK_SECONDS, self._quick_check)
-            if found == SOUND:
-                self._when_sound()
-            else:
+            if found != SOUND:
                 self.note(StoreDamaged(found))
+            elif not isinstance(suspicion, TextDamaged):  # texts are in the database alone
+                self._when_sound()
         except StoreDamaged as error:
             self.note(error)
         except StoreError:

@@ -46,8 +46,9 @@ class OpenFiles:
         self.check_content()
 
     def check(self, age_seconds: float = 0) -> None:
-        """Raises StoreError when a path names another file, or none: a restart would not find what
-        is written now. It costs two calls of stat, unless the last check is younger than this.
+        """Raises StoreError when a path names another file, or none, or when the file is written
+        over: a restart would not find what is written now. It costs three system calls, unless the
+        last check is younger than this.
         """
         now = time.monotonic()
         if now - self._checked_at < age_seconds:
@@ -59,23 +60,25 @@ class OpenFiles:
                 raise self._moved(path, f"is gone ({error.strerror})") from error
             if found.st_ino != inode or found.st_dev != device:
                 raise self._moved(path, "is another file now")
+        self.check_content()
         self._checked_at = now
 
     def check_content(self) -> None:
         """Raises StoreDamaged when another program has written over the file.
 
         SQLite never lets the change counter go back, and only VACUUM, which raises it, makes a file
-        smaller. A copy of another file does both.
+        smaller. A copy of another file does both. Call it in any thread.
         """
         if self._descriptor is None:
             return
+        known = self._version  # before the read: a checkpoint may be under way in another thread
         header = os.pread(self._descriptor, HEADER_BYTES, 0)
         version = header[VERSION]
-        if not header.startswith(MAGIC) or version < self._version:
+        if not header.startswith(MAGIC) or version < known:
             error = StoreDamaged("another program has written over the file")
             self._when_damaged(error)
             raise error
-        self._version = version
+        self._version = max(self._version, version)
 
     def sync(self) -> None:
         """Sync what checkpoints wrote to the database. Raises DiskFailed."""

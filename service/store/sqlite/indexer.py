@@ -191,10 +191,10 @@ class Indexer:
     async def _catch_up(self) -> None:
         try:
             await self._mend()
-            await self._count_unindexed()
             while (await self._index_next()).last_seq and not self._closing.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), PAUSE_SECONDS)
+                await self._mend()  # under a load this loop does not end
             self._trouble = None
         except Exception as error:
             # The next look tries again. Reads stay right, and get slower with every unindexed
@@ -208,9 +208,11 @@ class Indexer:
                 )
 
     async def _mend(self) -> None:
-        """Open the file again if it is gone, replaced or damaged."""
-        if self._is_damaged or identify(self._path) != self._identity:
+        """Open the file again if it is gone, replaced, empty or damaged; count what it lacks."""
+        is_other = identify(self._path) != self._identity
+        if self._is_damaged or is_other or is_empty(self._path):
             await self._rebuild()
+        await self._count_unindexed()
 
     async def _index_next(self) -> Batch:
         """Index the next batch. After the last one, only what was stored meanwhile is unindexed.

@@ -101,14 +101,18 @@ class SqliteStore(EventReader):
         index_uri = f"{index_path(path).absolute().as_uri()}?mode=ro"
         reader_sql = (folder / "reader.sql").read_text("utf-8")
         read_only_sql = (folder / "read_only_connection.sql").read_text("utf-8")
-        self._looks = Options(f"{uri}?mode=ro", read_only_sql, expected=None)
+        self._looks = Options(
+            f"{uri}?mode=ro", read_only_sql, expected=None, before_open=self._check_files
+        )
         self._damage = Damage(self._looks, queries)
+        self._files = OpenFiles(path, self._damage.note)
         writes = Options(
             f"{uri}?mode=rwc",
             settings_sql,
             EXPECTED_SETTINGS,
             when_disk_fails=self._give_up,
             when_damaged=self._damage.note,
+            before_open=self._check_files,
         )
         reads = Options(
             f"{uri}?mode=ro",
@@ -118,6 +122,7 @@ class SqliteStore(EventReader):
             prepare_sql=reader_sql,
             when_disk_fails=self._damage.suspect,
             when_damaged=self._damage.suspect,
+            before_open=self._check_files,
         )
         self._writer = Pool(1, writes, queries)
         self._writes = Writes(queries)
@@ -125,11 +130,10 @@ class SqliteStore(EventReader):
         self._searchers = Pool(SEARCHERS, reads._replace(is_background=True), queries)
         # Searches pause first: they take the longest, and the other reads go on meanwhile.
         readers = (self._searchers, self._readers)
-        self._files = OpenFiles(path, self._damage.note)
         self._checkpoints = Checkpoints(
             self._files,
             beside(path, WAL_SUFFIX),
-            writes._replace(uri=f"{uri}?mode=rw"),  # never in place of a file that was removed
+            writes._replace(uri=f"{uri}?mode=rw"),
             queries,
             self._writer,
             readers,
@@ -281,6 +285,10 @@ class SqliteStore(EventReader):
 
     def _all_files(self) -> list[Path]:
         return [self._path.with_name(self._path.name + end) for end in FILES.values()]
+
+    def _check_files(self) -> None:
+        """A new connection would mix another file with the WAL of this one, and write both."""
+        self._files.check()
 
     def _require_sound(self, age_seconds: float = 0) -> None:
         """Before and after a commit: a restart must find what is acknowledged. Raises StoreError.

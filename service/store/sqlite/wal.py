@@ -21,17 +21,19 @@ PAGE_SIZE = slice(8, 12)
 FRAME_HEADER_BYTES = 24
 PAGE_NUMBER = slice(0, 4)
 """Of the WAL and of a frame (sqlite.org/fileformat.html#the_write_ahead_log)."""
+SALT, SALT_OF_FRAME = slice(16, 20), slice(8, 12)
+"""Each restart of the WAL adds one. Frames of before lie behind the new ones."""
 
 SMALL_BYTES = 16 * 2**20
 """A database so small is checked whole at each start that finds a WAL: 0.2 s. A million messages
 took 11 s."""
 
-SECONDS_APART = 1.0
+SECONDS_APART = 0.1
 """A database that was last written so long before its WAL was not replaced after it."""
 
 EQUAL_PAGES = 8
-"""So many pages that a checkpoint has copied prove that the WAL is that of the database. A backup
-made by VACUUM has its pages in other places, but for a few small tables."""
+"""So many pages prove that the WAL is that of the database, where a checkpoint has copied them. A
+few small tables may be the same in any backup."""
 
 SOUND = "ok"
 
@@ -73,27 +75,45 @@ def _is_in_doubt(database: Path, wal: Path) -> bool:
         return True
     if found.st_ctime + SECONDS_APART < wal.stat().st_mtime:
         return False
-    equal: set[int] = set()
-    for number in _equal_pages(database, wal):
-        equal.add(number)
-        if len(equal) == EQUAL_PAGES:
-            return False
-    return True
+    return not _is_followed(database, wal)
 
 
-def _equal_pages(database: Path, wal: Path) -> Iterator[int]:
-    """The pages that are the same in a frame and in the database, also in frames of before the last
-    restart of the WAL. SQLite writes the database in checkpoints alone.
+def _is_followed(database: Path, wal: Path) -> bool:
+    """Whether the database has pages of this WAL, or all that the WAL had before its last restart.
+
+    A backup made page by page has pages of an older WAL, and lacks the last ones before a restart.
     """
+    equal: set[int] = set()
+    written: set[int] = set()
+    before: dict[int, bool] = {}
+    for restarts, number, is_equal in _compare(database, wal):
+        if restarts == 0:
+            written.add(number)
+            if is_equal:
+                equal.add(number)
+            if len(equal) == EQUAL_PAGES:
+                return True
+        elif restarts == 1:
+            before[number] = is_equal  # the last frame of a page counts
+    kept = [is_equal for number, is_equal in before.items() if number not in written]
+    return len(kept) >= EQUAL_PAGES and all(kept)
+
+
+def _compare(database: Path, wal: Path) -> Iterator[tuple[int, int, bool]]:
+    """For each frame: how many restarts ago it was written, its page, and whether the database has
+    it. SQLite writes the database in checkpoints alone."""
     with ExitStack() as stack:
         pages = stack.enter_context(database.open("rb"))
         frames = stack.enter_context(wal.open("rb"))
-        page_bytes = int.from_bytes(frames.read(HEADER_BYTES)[PAGE_SIZE], "big")
+        header = frames.read(HEADER_BYTES)
+        page_bytes, newest = (int.from_bytes(header[at], "big") for at in (PAGE_SIZE, SALT))
         while len(frame := frames.read(FRAME_HEADER_BYTES + page_bytes)) > FRAME_HEADER_BYTES:
+            salt = int.from_bytes(frame[SALT_OF_FRAME], "big")
             number = int.from_bytes(frame[PAGE_NUMBER], "big")
-            pages.seek((number - 1) * page_bytes)
-            if number and pages.read(page_bytes) == frame[FRAME_HEADER_BYTES:]:
-                yield number
+            if number:
+                pages.seek((number - 1) * page_bytes)
+                is_equal = pages.read(page_bytes) == frame[FRAME_HEADER_BYTES:]
+                yield (newest - salt) % 2**32, number, is_equal
 
 
 async def _find_damage(options: Options, queries: SqliteQueries) -> str | None:
