@@ -91,7 +91,7 @@ sql *ARGS: (install "service" "test" "servers")
 bench *ARGS: (install "service" "test" "servers" "bench")
     @{{ python }} -m tests.bench "$@"
 
-# Simulate power loss and crashes, and look for lost messages (just faults --help; needs cc)
+# Simulate power loss, crashes and operators, and look for lost messages (just faults --help; needs cc)
 faults *ARGS: (install "service" "test" "servers")
     @{{ python }} -m tests.faults "$@"
 

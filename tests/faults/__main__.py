@@ -1,12 +1,14 @@
-"""`just faults`: simulate power losses and disk errors, and look for what was acknowledged."""
+"""`just faults`: simulate power losses, disk errors and operators; look for lost messages."""
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.operators import suite as operators
 from tests.faults.postgres.crashes import Crashes, crash
 from tests.faults.recording import Studio
 from tests.faults.report import (
@@ -14,6 +16,7 @@ from tests.faults.report import (
     CRASHES,
     FOLDER,
     LOST,
+    OPERATORS,
     POSTGRES,
     SQLITE,
     TWICE,
@@ -29,12 +32,13 @@ from tests.measure.watch import Watch
 from tests.support.postgres.install import find_install
 from tests.support.postgres.server import Server
 
-SEEDS = 1_000
+SEEDS = {"sqlite": 1_000, "operators": 1_200}
 DEPTH = 40
 """So many calls of each kind fail, one after the other."""
 
 START_CALLS = (Call.OPEN, Call.WRITE, Call.SYNC, Call.TRUNCATE, Call.UNLINK)
 BAD = FOLDER / "bad"
+FILES = {"sqlite": SQLITE, "operators": OPERATORS, "postgres": POSTGRES}
 
 
 def main() -> int:
@@ -43,21 +47,23 @@ def main() -> int:
     found = FaultRun.begin("just faults", findings=[])
     try:
         with _scratch() as folder, Watch() as watch:
-            if options.database == "postgres":
+            if options.suite == "postgres":
                 found.findings = _crash_postgres(folder, options, watch)
             elif options.seed is not None:
-                (result,) = run(build(folder), folder, [options.seed], BAD)
+                (result,) = _run(options.suite, folder, [options.seed])
                 print(result)
                 return int(not result.is_good)
             else:
-                found.findings = _lose_power(build(folder), folder, options.seeds, watch)
+                seeds = options.seeds or SEEDS[options.suite]
+                swept = _sweep(folder, watch) if options.suite == "sqlite" else None
+                found.findings = sum_up(_run_all(options.suite, folder, seeds, watch), swept)
     except NoShim as error:
         print(f"just faults can't run here: {error}", file=sys.stderr)
         return 2
     found.end()
     print(render(found), end="")
     if options.publish:
-        publish(found, POSTGRES if options.database == "postgres" else SQLITE)
+        publish(found, FILES[options.suite])
     return int(not found.is_good)
 
 
@@ -68,9 +74,14 @@ def _options() -> argparse.Namespace:
         epilog="The files of a bad seed stay in data/faults/bad/SEED, as the service found them.",
     )
     parser.add_argument(
-        "database", nargs="?", choices=("postgres",), help="kill PostgreSQL under load instead"
+        "suite",
+        nargs="?",
+        default="sqlite",
+        choices=FILES,
+        help="power losses on SQLite by default; what operators do to SQLite's rows and files;"
+        " or crashes of PostgreSQL",
     )
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many; {SEEDS} by default")
+    parser.add_argument("--seeds", type=int, help=f"how many; by default {SEEDS}")
     parser.add_argument("--seed", type=int, help="this one alone, without totals")
     parser.add_argument("--crashes", type=int, default=20, help="of PostgreSQL; 20 by default")
     parser.add_argument("--publish", action="store_true", help="write the totals into docs/")
@@ -84,33 +95,52 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _lose_power(library: Path, folder: Path, seeds: int, watch: Watch) -> list[Finding]:
+def _sweep(folder: Path, watch: Watch) -> Found:
     watch.say(f"calls that fail: {len(FAULTS)} kinds, {DEPTH} of each, and all of a start")
-    place = folder / "sweep"
+    library, place = build(folder), folder / "sweep"
     place.mkdir()
     swept = sweep(Studio(library, place, 0), FAULTS, DEPTH)
     swept += sweep_starts(library, folder / "starts", START_CALLS)
     for complaint in swept.complaints[:20]:
         watch.say(complaint)
+    return swept
+
+
+def _run(suite: str, folder: Path, seeds: Iterable[int]) -> Iterator[Result]:
+    if suite == "operators":
+        return operators.run(folder, seeds, BAD)
+    return run(build(folder), folder, seeds, BAD)
+
+
+def _run_all(suite: str, folder: Path, seeds: int, watch: Watch) -> list[Result]:
     results = []
-    found = run(library, folder, range(seeds), BAD)
-    for result in watch.track("power losses", found, seeds):
+    for result in watch.track("seeds", _run(suite, folder, range(seeds)), seeds):
         results.append(result)
         if not result.is_good:
             watch.say(str(result))
-    return sum_up(results, swept)
+    return results
 
 
-def sum_up(results: Sequence[Result], swept: Found) -> list[Finding]:
-    """The findings of all seeds, and of the calls that failed."""
-    bad = sum(not result.is_good for result in results)
+def sum_up(results: Sequence[Result], swept: Found | None = None) -> list[Finding]:
+    """The findings of all seeds and, after power losses, of the calls that failed."""
+    findings = [
+        exactly(LOST, sum(len(result.lost) for result in results), 0),
+        exactly(TWICE, sum(len(result.twice) for result in results), 0),
+        exactly("seeds with anything wrong", sum(not result.is_good for result in results), 0),
+    ]
+    acknowledged = sum(result.acknowledged for result in results)
+    if swept is None:
+        scenarios = Counter(result.scenario for result in results)
+        return [
+            *(told(f"seeds: {name}", count) for name, count in scenarios.items()),
+            told("messages acknowledged", acknowledged),
+            *findings,
+        ]
     return [
         told("seeds", len(results)),
         told(CRASHES, sum(result.crashes for result in results)),
-        told(ACKNOWLEDGED, sum(result.acknowledged for result in results)),
-        exactly(LOST, sum(len(result.lost) for result in results), 0),
-        exactly(TWICE, sum(len(result.twice) for result in results), 0),
-        exactly("seeds with anything wrong", bad, 0),
+        told(ACKNOWLEDGED, acknowledged),
+        *findings,
         told("calls made to fail", swept.faults),
         told("webhooks meanwhile answered 200", swept.accepted),
         told("webhooks meanwhile answered 503, or cut off", swept.refused),

@@ -1,5 +1,6 @@
 """Starts the service on the files that are left, and checks everything that it has promised."""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from tests.faults.crashes import leave
 from tests.faults.disk import Crash
 from tests.faults.journal import Operation, accepted_ids
 from tests.faults.stored import find_damage, is_indexed, stored_ids
-from tests.faults.traffic import COMMON, connect, messages, post, unique_word
+from tests.faults.traffic import COMMON, RECIPIENT, connect, messages, post, unique_word
 from tests.support.model import Model
 from tests.support.processes import NO_TLS, ServiceProcess
 from tests.support.service import ROOT, Json, wait_until
@@ -114,17 +115,42 @@ def look(
     Raises Unreadable where it is not listed.
     """
     with httpx.Client(base_url=process.url, verify=NO_TLS) as client:
-        listed = list(_walk(client))
+        listed = list_all(client)
         complaints = [*_strange(listed, sent), *_wrong_answers(client, listed, sent)]
         wait_until(is_indexed)
         complaints += _wrong_answers(client, listed, sent)
+        complaints += find_short_lists(client, listed)
     return listed, complaints
 
 
-def _walk(client: httpx.Client) -> Iterator[Json]:
+def list_all(client: httpx.Client) -> list[Json]:
+    """The messages by a walk; raises Unreadable."""
+    return list(_walk(client, "limit=100"))
+
+
+def find_short_lists(client: httpx.Client, listed: list[Json]) -> Iterator[str]:
+    """Every walk and the export must agree with what is listed, also if the counts are wrong."""
+    limit = min(100, 5 + len(listed) // 4)
+    lists = {
+        f"limit={limit}": listed,
+        "limit=100&order=desc": listed[::-1],
+        f"limit={limit}&to={quote(RECIPIENT)}": [
+            each for each in listed if each["to"] == RECIPIENT
+        ],
+        f"limit=100&q={quote(COMMON)}": [each for each in listed if COMMON in (each["text"] or "")],
+    }
+    for query, wanted in lists.items():
+        if list(_walk(client, query)) != wanted:
+            yield f"a walk with {query} does not agree with the list"
+    export = client.get("/messages/export")
+    if [json.loads(line) for line in export.content.splitlines()] != listed:
+        yield f"the export ({export.status_code}) does not agree with the list"
+
+
+def _walk(client: httpx.Client, query: str) -> Iterator[Json]:
     cursor = ""
     while True:
-        response = client.get(f"/messages?limit=100&total=false{cursor}")
+        response = client.get(f"/messages?total=false&{query}{cursor}")
         if response.status_code != 200:
             raise Unreadable(f"GET /messages gets {response.status_code}: {response.text}")
         page = response.json()

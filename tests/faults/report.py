@@ -11,6 +11,7 @@ FOLDER = ROOT / "data" / "faults"
 """Git-ignored."""
 
 SQLITE = ROOT / "docs" / "faults" / "results.json"
+OPERATORS = ROOT / "docs" / "faults" / "operators.json"
 POSTGRES = ROOT / "docs" / "faults" / "postgres.json"
 
 CRASHES, ACKNOWLEDGED, LOST, TWICE = (
@@ -41,11 +42,12 @@ def publish(run: FaultRun, file: Path) -> None:
 
 def render_blocks() -> dict[str, str]:
     """What is published, as blocks for pages."""
-    sqlite, postgres = load(SQLITE, FaultRun), load(POSTGRES, FaultRun)
+    sqlite, operators, postgres = (load(file, FaultRun) for file in (SQLITE, OPERATORS, POSTGRES))
     return {
         "claim": claim(sqlite),
         "totals": render(sqlite),
         "conditions": sqlite.conditions(),
+        "operators": render(operators),
         "postgres": render(postgres),
     }
 

@@ -25,12 +25,14 @@ class Result(msgspec.Struct, frozen=True):
     seed: int
     scenario: str
     crashes: int
-    """2 if the recording itself began after another crash."""
+    """2 if the recording itself began after another crash; operators make none."""
     crash: str
+    """Or what the operator did."""
     acknowledged: int
     lost: list[str]
     twice: list[str]
     complaints: list[str]
+    command: str = "just faults"
 
     @property
     def is_good(self) -> bool:
@@ -44,7 +46,7 @@ class Result(msgspec.Struct, frozen=True):
             *self.complaints[:3],
         ]
         found = "; ".join(wrong) or "all kept"
-        return f"just faults --seed {self.seed}   # {self.scenario}, {self.crash}: {found}"
+        return f"{self.command} --seed {self.seed}   # {self.scenario}, {self.crash}: {found}"
 
 
 def seeds_of(scenario: int, count: int) -> range:

@@ -1,5 +1,6 @@
 """Messages, and clients that deliver them. The id of a request is the id of its message."""
 
+import hashlib
 import http.client
 import random
 import threading
@@ -15,6 +16,9 @@ from tests.support.strategies import NOON, Sent
 
 COMMON = "überall"
 """A word in every text that has words."""
+
+RECIPIENT = "+33612340001"
+"""That of a fourth of the messages."""
 
 WORDS = ("Straße", "ΣΊΣΥΦΟΣ", "kaffee", "100%", "it's", "naïve", "Москва", "👍", "京都", "_under_")
 
@@ -44,8 +48,8 @@ def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
 
 
 def unique_word(message_id: str) -> str:
-    """A word that only the text of this message has."""
-    return f"<{message_id}>"
+    """A word that only the text of this message has; no other text has all of its trigrams."""
+    return hashlib.sha256(message_id.encode()).hexdigest()[:20]
 
 
 def rows(sent: Sequence[Sent]) -> dict[str, Row]:

@@ -1,6 +1,5 @@
 """A start that finds a WAL beside a database that was replaced, and one that finds its own."""
 
-import os
 import random
 import shutil
 import subprocess
@@ -51,12 +50,6 @@ def kill_with_backup(folder: Path, seed: int = 0) -> tuple[Path, Path, int]:
         process.wait()
         assert wal_of(process.database).stat().st_size > 0
         return process.database, backup, MESSAGES
-
-
-def write_wal_after(database: Path, seconds: float) -> None:
-    """Let the WAL look as if it was written so long after the database."""
-    instant = database.stat().st_ctime + seconds
-    os.utime(wal_of(database), (instant, instant))
 
 
 def refuse(folder: Path) -> str:
@@ -133,21 +126,15 @@ def test_its_own_wal_is_served_after_a_kill(tmp_path: Path) -> None:
 def test_a_large_database_is_checked_whole_only_in_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wal_module, "SMALL_BYTES", 0)
-    database, backup, _ = kill_with_backup(tmp_path)
-    write_wal_after(database, 2)  # else few equal pages and a fast machine leave a doubt
-    assert not wal_module._is_in_doubt(database, wal_of(database))
-    by_cp(backup, database)
-    write_wal_after(database, -2)
-    assert wal_module._is_in_doubt(database, wal_of(database))
-
-
-def test_a_backup_made_page_by_page_is_in_doubt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has pages that are in the WAL still, from before its last restart but one."""
+    """A backup made page by page has pages that the WAL had before its last restart but one."""
     monkeypatch.setattr(wal_module, "SMALL_BYTES", 0)
     database, backup, killed = (tmp_path / name for name in ("live.db", "backup.db", "app.db"))
+
+    def kill() -> None:
+        """The files that a crash would leave."""
+        shutil.copyfile(database, killed)
+        shutil.copyfile(database.with_name("live.db-wal"), wal_of(killed))
+
     with closing(driver.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -159,13 +146,15 @@ def test_a_backup_made_page_by_page_is_in_doubt(
             if count == 900:
                 with closing(driver.connect(backup)) as target:
                     connection.backup(target)
-        shutil.copyfile(database, killed)
-        shutil.copyfile(database.with_name("live.db-wal"), wal_of(killed))
-    write_wal_after(killed, -2)
-    assert not wal_module._is_in_doubt(killed, wal_of(killed))
-    by_cp(backup, killed)
-    write_wal_after(killed, -2)
-    assert wal_module._is_in_doubt(killed, wal_of(killed))
+        kill()
+        assert not wal_module._is_in_doubt(killed, wal_of(killed))
+        by_cp(backup, killed)
+        assert wal_module._is_in_doubt(killed, wal_of(killed))
+        connection.execute("PRAGMA wal_checkpoint")
+        connection.execute("INSERT INTO kept VALUES ('few', 'pages')")
+        connection.execute("PRAGMA wal_checkpoint")
+        kill()
+        assert not wal_module._is_in_doubt(killed, wal_of(killed))
 
 
 def test_the_check_changes_neither_file(tmp_path: Path) -> None:

@@ -28,9 +28,6 @@ SMALL_BYTES = 16 * 2**20
 """A database so small is checked whole at each start that finds a WAL: 0.2 s. A million messages
 took 11 s."""
 
-SECONDS_APART = 0.1
-"""A database that was last written so long before its WAL was not replaced after it."""
-
 EQUAL_PAGES = 8
 """So many pages prove that the WAL is that of the database, where a checkpoint has copied them. A
 few small tables may be the same in any backup."""
@@ -69,34 +66,29 @@ async def require_own_wal(database: Path, options: Options, queries: SqliteQueri
 
 
 def _is_in_doubt(database: Path, wal: Path) -> bool:
-    """Whether the database may have been replaced since the WAL was written."""
-    found = database.stat()
-    if found.st_size <= SMALL_BYTES:
-        return True
-    if found.st_ctime + SECONDS_APART < wal.stat().st_mtime:
-        return False
-    return not _is_followed(database, wal)
+    """Whether the database may have been replaced since the WAL was written.
 
-
-def _is_followed(database: Path, wal: Path) -> bool:
-    """Whether the database has pages of this WAL, or all that the WAL had before its last restart.
-
-    A backup made page by page has pages of an older WAL, and lacks the last ones before a restart.
+    No time tells: a service may write its WAL for a while after its database was replaced. And no
+    older page tells: a backup made page by page has those, but lacks the last before a restart.
     """
-    equal: set[int] = set()
-    written: set[int] = set()
-    before: dict[int, bool] = {}
+    if database.stat().st_size <= SMALL_BYTES:
+        return True
+    copied: set[int] = set()
+    last: dict[int, bool] = {}
+    last_before: dict[int, bool] = {}
     for restarts, number, is_equal in _compare(database, wal):
         if restarts == 0:
-            written.add(number)
+            last[number] = is_equal
             if is_equal:
-                equal.add(number)
-            if len(equal) == EQUAL_PAGES:
-                return True
+                copied.add(number)
         elif restarts == 1:
-            before[number] = is_equal  # the last frame of a page counts
-    kept = [is_equal for number, is_equal in before.items() if number not in written]
-    return len(kept) >= EQUAL_PAGES and all(kept)
+            last_before[number] = is_equal
+    kept = [is_equal for number, is_equal in last_before.items() if number not in last]
+    return not (
+        all(last.values())  # SQLite would change nothing
+        or len(copied) >= EQUAL_PAGES
+        or (len(kept) >= EQUAL_PAGES and all(kept))
+    )
 
 
 def _compare(database: Path, wal: Path) -> Iterator[tuple[int, int, bool]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.faults.postgres.stored import find_damage, is_indexed, not_indexed, stored_ids
 from tests.faults.recovery import Unreadable, look
 from tests.support.postgres.server import Server

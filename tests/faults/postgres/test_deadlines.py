@@ -9,7 +9,7 @@ from pathlib import Path
 from service.store.interface import PROOF_SECONDS
 from service.store.postgres.store import COMMIT_SECONDS_MAX, READERS
 from service.store.queries import sql_folder
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch
 from tests.support.postgres.databases import connected
 from tests.support.postgres.server import Server

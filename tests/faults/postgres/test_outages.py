@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.faults.postgres.stored import stored_ids
 from tests.faults.postgres.watching import (
     BACK_SECONDS_MAX,

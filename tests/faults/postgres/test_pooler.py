@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.faults.postgres.stored import find_damage, is_indexed, stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
 from tests.faults.recovery import look

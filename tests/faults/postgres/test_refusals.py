@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.faults.postgres.stored import stored_ids
 from tests.faults.postgres.watching import BACK_SECONDS_MAX, Watch, loaded
 from tests.support.postgres.databases import connected

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 
 from service.store.postgres.store import COMMIT_SECONDS_MAX
-from tests.faults.postgres.load import Load
+from tests.faults.load import Load
 from tests.support.processes import ServiceProcess
 
 QUERY_SECONDS_MAX = 5

@@ -1,5 +1,6 @@
 """Senders that never stop. Each has its own connection, and retries and repeats as senders do."""
 
+import http.client
 import random
 import threading
 import time
@@ -44,6 +45,7 @@ class Load:
     def __init__(self, ports: Sequence[int], senders: int, name: str, pause_seconds: float = 0):
         """`senders` connections to each port; ids begin with `name`."""
         self.deliveries: list[Delivery] = []
+        self._port = ports[0]
         self._pause_seconds = pause_seconds
         self._stopping = threading.Event()
         self._threads = [
@@ -101,6 +103,19 @@ class Load:
             default=float("inf"),
         )
 
+    def repeat(self, sent: Sent) -> None:
+        """Deliver a message on a connection of its own, whatever the answer."""
+        with closing(connect(self._port)) as connection:
+            self._post(connection, sent)
+
+    def _post(self, connection: http.client.HTTPConnection, sent: Sent) -> int | None:
+        began_at = time.monotonic()
+        exchange = post(connection, sent)
+        self.deliveries.append(
+            Delivery(sent, exchange.status, exchange.retry_after, began_at, time.monotonic())
+        )
+        return exchange.status
+
     def _send(self, port: int, name: str) -> None:
         chance = random.Random(name)
         with closing(connect(port)) as connection:
@@ -109,12 +124,7 @@ class Load:
                 for sent in messages(f"{name}-{batch}", MESSAGES_AT_ONCE, chance):
                     status = None
                     while not self._stopping.is_set():
-                        began_at = time.monotonic()
-                        exchange = post(connection, sent)
-                        status = exchange.status
-                        self.deliveries.append(
-                            Delivery(sent, status, exchange.retry_after, began_at, time.monotonic())
-                        )
+                        status = self._post(connection, sent)
                         if status == 200:
                             time.sleep(self._pause_seconds)
                         else:
