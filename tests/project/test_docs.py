@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from service.settings import VARIABLES, Settings, SqliteFile
 from service.source_settings import SOURCE_VARIABLES
 from service.telemetry.logs import Log
 from tests.support.markdown import CODE, code_blocks, named, read, section, tables
-from tests.support.processes import ServiceProcess
+from tests.support.processes import ServiceProcess, clean_environment
 from tests.support.service import running
 
 # The README
@@ -41,12 +42,25 @@ def test_the_readme_is_short_and_answers_in_order() -> None:
 def test_the_example_answers_as_it_is_shown(tmp_path: Path) -> None:
     if not (shutil.which("curl") and shutil.which("openssl")):
         pytest.skip("there is no curl, or no openssl")
-    _, example, shown = code_blocks("README.md")
+    _, example, shown, _ = code_blocks("README.md")
     with ServiceProcess(tmp_path, {"WEBHOOK_SECRET": "dev-secret"}) as service:
         script = example.replace("http://127.0.0.1:8000", service.url)
         command = ["sh", "-c", f"curl() {{ command curl -s -w '\\n' \"$@\"; }}\n{script}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == shown
+
+
+def test_the_two_lines_of_a_provider_store_an_event(tmp_path: Path) -> None:
+    run, send = code_blocks("README.md")[3].splitlines()
+    variable, *recipe = run.partition("#")[0].split()
+    assert recipe == ["just", "run"]
+    with ServiceProcess(tmp_path, dict([variable.split("=")])) as service:
+        just, *arguments = send.partition("#")[0].split()
+        assert just == "just"
+        command = [sys.executable, "-m", "service", *arguments, "--url", service.url]
+        subprocess.run(command, check=True, env=clean_environment(), stdout=subprocess.DEVNULL)
+        [event] = service.get("/events").json()["data"]
+    assert (event["source"], event["problem"]) == ("github", None)
 
 
 # Variables
