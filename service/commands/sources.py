@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from service.settings import Settings
 from service.source_settings import PREFIX
 from service.sources.scheme import Scheme, Signature, load_schemes
-from service.sources.source import Source, load_sources
+from service.sources.source import Source, check_vectors, load_sources
 
 HEADINGS = ("scheme", "variables", "secret", "header", "digest", "time", "id")
 EXPLANATION = """\
@@ -27,6 +27,8 @@ def main(_arguments: list[str]) -> int:
     }
     settings = Settings.from_environment(given)
     schemes = load_schemes(settings.schemes_folder)
+    for name in sorted(schemes.keys() - load_schemes(None).keys()):
+        check_vectors(schemes[name])
     sys.stdout.write(f"{_show_schemes(schemes)}\n{EXPLANATION}\n{_show(load_sources(settings))}")
     return 0
 

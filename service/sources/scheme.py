@@ -8,7 +8,7 @@ import binascii
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -198,10 +198,25 @@ def load_scheme(path: Path) -> Scheme:
         return msgspec.convert(table | {"name": path.stem}, Scheme)
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
-        where = f"{place.rstrip('`')}: " if place else ""
+        key = place.rstrip("`")
+        if rule.startswith("Invalid enum value"):
+            rule = f"must be one of {', '.join(_list_choices(key.rpartition('.')[2]))}"
+        where = f"{key}: " if key else ""
         raise SettingsError(f"SCHEMES_FOLDER: {path}: {where}{rule}") from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"SCHEMES_FOLDER: {path}: {error}") from None
+
+
+def _list_choices(key: str) -> list[str]:
+    """What the value of a key may be, where that is not free."""
+    types = [
+        field.type
+        for table in (Timestamp, Signature, Scheme)
+        for field in msgspec.structs.fields(table)
+        if field.name == key
+    ]
+    types += [each for type_ in types for each in get_args(type_)]
+    return [value for type_ in types for value in get_args(type_) if isinstance(value, str)]
 
 
 def _find_files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from service.sources.digests import make_digests
 from service.sources.headers import keep_headers
 from service.sources.identity import Identifier, Identity
 from service.sources.request import Request
-from service.sources.scheme import Scheme, load_schemes
+from service.sources.scheme import Scheme, Vector, load_schemes
 from service.sources.verification import FAILURES, Check
 
 
@@ -76,21 +76,23 @@ def load_sources(settings: Settings) -> dict[str, Source]:
 def check_vectors(scheme: Scheme) -> None:
     """Raises SettingsError if the scheme refuses one of its own vectors, or reads another id."""
     for number, vector in enumerate(scheme.vectors):
-        try:
-            source = Source(scheme.name, scheme, [vector.secret.encode()])
-            source.verify(vector.request, vector.body_bytes, vector.now)
-            found = source.identify(vector.request, vector.body_bytes)
-            if vector.id not in (None, found.event_id):
-                raise ValueError(f"its id is {found.event_id}")
-            if vector.type not in (None, found.type):
-                raise ValueError(f"its type is {found.type}")
-        except InvalidSignature as error:
-            rule = f"the scheme refuses it: {error.failure}"
-        except ValueError as error:
-            rule = str(error)
-        else:
-            continue
-        raise SettingsError(f"SCHEMES_FOLDER: {scheme.name}.toml: vectors[{number}]: {rule}")
+        if (fault := _find_fault(scheme, vector)) is not None:
+            raise SettingsError(f"SCHEMES_FOLDER: {scheme.name}.toml: vectors[{number}]: {fault}")
+
+
+def _find_fault(scheme: Scheme, vector: Vector) -> str | None:
+    try:
+        source = Source(scheme.name, scheme, [vector.secret.encode()])
+    except ValueError as error:
+        return f"secret must be {error}"
+    try:
+        source.verify(vector.request, vector.body_bytes, vector.now)
+    except InvalidSignature as error:
+        return f"the scheme refuses it: {error.failure}"
+    found = source.identify(vector.request, vector.body_bytes)
+    if vector.id not in (None, found.event_id):
+        return f"its id is {found.event_id}"
+    return None if vector.type in (None, found.type) else f"its type is {found.type}"
 
 
 def _make_source(settings: SourceSettings, schemes: Mapping[str, Scheme]) -> Source:

@@ -70,6 +70,7 @@ def test_the_sources_of_the_environment_are_listed_without_their_secrets(tmp_pat
         ({"SOURCE_GITHUB_SCHEME": "github"}, "SOURCE_GITHUB_SECRET must be set"),
         ({"SOURCE_DISCORD_SECRET": "hidden"}, "SOURCE_DISCORD_SECRET must be "),
         ({"SCHEMES_FOLDER": "FOLDER"}, "SCHEMES_FOLDER: FOLDER/bad.toml: "),
+        ({"SCHEMES_FOLDER": "FOLDER/vector"}, "SCHEMES_FOLDER: acme.toml: vectors[0]: the scheme "),
         ({"SCHEMES_FOLDER": "FOLDER/bad.toml"}, "SCHEMES_FOLDER must be a folder: "),
     ],
     ids=str,
@@ -77,6 +78,12 @@ def test_the_sources_of_the_environment_are_listed_without_their_secrets(tmp_pat
 def test_what_would_stop_a_start_is_one_line_and_exit_code_2(
     tmp_path: Path, variables: dict[str, str], sentence: str
 ) -> None:
+    (tmp_path / "vector").mkdir()
+    (tmp_path / "vector" / "acme.toml").write_text(
+        'page = "https://acme.example"\nid = "{json:id}"\n'
+        '[signature]\nheader = "X-Acme"\ndigest = "token"\n'
+        '[[vectors]]\nsecret = "s"\nbody = "{}"\nheaders = { X-Acme = "t" }\n'
+    )
     (tmp_path / "bad.toml").write_text('page = "https://acme.example"\nids = "{json:id}"\n')
     given = {name: value.replace("FOLDER", str(tmp_path)) for name, value in variables.items()}
     done = run(**given)

@@ -1,14 +1,17 @@
 """docs/sources.md: a section for each scheme, every key of its file, and an example that works."""
 
 import re
+import time
 from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
 import pytest
 
+from service.commands.send.arguments import parse
 from service.sources import scheme as schemes
-from service.sources.source import check_vectors
+from service.sources.request import Request
+from service.sources.source import Source, check_vectors
 from service.sources.templates import FACT_PARTS, SIGNED_PARTS
 from service.sources.verification import FAILURES
 from tests.support.markdown import code_blocks, named, read, section, tables
@@ -39,6 +42,21 @@ def test_a_scheme_has_a_section_with_its_page_and_its_variable(name: str) -> Non
     times = {each.timestamp.tolerance_seconds for each in scheme.signatures if each.timestamp}
     shown = re.search(r"Replay: refused after (a|\d+) minutes?", text)
     assert times == ({60 * int(shown[1].replace("a", "1"))} if shown else set())
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_what_a_section_lets_one_try_is_accepted(name: str) -> None:
+    codes = re.findall("`([^`]+)`", section(PAGE, TITLES.get(name, name.capitalize())))
+    send = next(code for code in codes if code.startswith("just send")).split()[2:]
+    run = next((code for code in codes if code.endswith("just run")), None)
+    options = parse(send)
+    own = send[send.index("--secret") + 1]
+    secret = own if run is None else run.partition("=")[2].removesuffix(" just run")
+    source = Source(name, SCHEMES[name], [secret.encode()])
+    delivery = options.target.make()
+    headers = options.target.sign(delivery).items()
+    raw = [(key.lower().encode(), value.encode()) for key, value in headers]
+    source.verify(Request(raw, options.url), delivery.body, time.time())
 
 
 def test_every_section_is_that_of_a_scheme() -> None:
