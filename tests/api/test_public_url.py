@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from service.api.caller import CallerReader
-from service.api.public_url import read_public_url
+from service.api.webhooks.public_url import read_public_url
 
 PROXY = "10.0.0.1"
 CALLERS = CallerReader((ipaddress.ip_network("10.0.0.0/8"),))

@@ -1,6 +1,6 @@
 """What one source received and refused: the last refusals, and the counts by reason."""
 
-from service.api.tally import Tally
+from service.api.webhooks.tally import Tally
 from service.errors import BodyTooLarge, ClientLeft, InvalidSignature, Unavailable
 from service.sources.refusals import REFUSALS_KEPT, Refused
 from service.telemetry.logs import RequestLine

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.api.bodies import BodyReader
+from service.api.webhooks.bodies import BodyReader
 from service.http.request_head import HEAD_BYTES_MAX
 from service.store.sqlite.store import SqliteStore
 from tests.bench.servers.files import count_messages
@@ -138,8 +138,8 @@ async def test_large_bodies_under_way_are_bounded_together(
             super().__init__(body_bytes_max)
             readers.append(self)
 
-    monkeypatch.setattr("service.api.bodies.HELD_BYTES_MAX", 1_000_000)
-    monkeypatch.setattr("service.api.webhook.BodyReader", KnownReader)
+    monkeypatch.setattr("service.api.webhooks.bodies.HELD_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr("service.api.webhooks.webhook.BodyReader", KnownReader)
     async with served(tmp_path, MAX_BODY_BYTES="1000000") as wires:
         large = [webhook(f"large-{n}", b" " * 900_000) for n in range(2)]
         first, second, honest = [await wires.connect() for _ in range(3)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.types import Receive, Scope, Send
 
 from service.api.answers import RefusedWebhook, SourceState, StateOfSources, encode, send_json
-from service.api.tally import Tally
+from service.api.webhooks.tally import Tally
 from service.messages.instants import format_instant
 from service.sources.refusals import Refusals, Refused
 from service.store.interface import SourceTotals, Store

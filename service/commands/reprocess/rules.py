@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from service.api.kept import refuse_encoding
+from service.api.webhooks.kept import refuse_encoding
 from service.errors import RequestError
 from service.messages.event import KEPT_BODIES
 from service.messages.message import Message, decode_message

@@ -6,11 +6,11 @@ from typing import cast
 from starlette.types import Receive, Scope, Send
 
 from service.api.answers import send_body
-from service.api.bodies import BodyReader
 from service.api.caller import CallerReader
-from service.api.kept import keep, read_content_type, refuse_encoding
-from service.api.public_url import read_public_url
-from service.api.tally import Tally
+from service.api.webhooks.bodies import BodyReader
+from service.api.webhooks.kept import keep, read_content_type, refuse_encoding
+from service.api.webhooks.public_url import read_public_url
+from service.api.webhooks.tally import Tally
 from service.errors import RequestError, UnsupportedEncoding
 from service.ingest import GroupCommit
 from service.messages.event import Event

@@ -7,9 +7,9 @@ from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
 from service.api.answers import OK, Headers
-from service.api.bodies import BodyReader
-from service.api.kept import keep, refuse_encoding
-from service.api.tally import Tally
+from service.api.webhooks.bodies import BodyReader
+from service.api.webhooks.kept import keep, refuse_encoding
+from service.api.webhooks.tally import Tally
 from service.errors import InvalidMessage, RequestError, Unavailable, UnsupportedEncoding
 from service.ingest import GroupCommit
 from service.messages.message import decode_message, find_message_id
