@@ -13,6 +13,16 @@ from service.messages.message import STORED_RULES, Message
 from service.sources.messaging import extract
 from service.sources.scheme import load_schemes
 from service.sources.source import Source
+from tests.support.providers import (
+    SMS,
+    TELNYX,
+    WHATSAPP_IMAGE,
+    WHATSAPP_STATUS,
+    WHATSAPP_TEXT,
+    telnyx,
+    twilio,
+    whatsapp,
+)
 from tests.support.service import Json
 from tests.support.strategies import json_values
 
@@ -22,89 +32,6 @@ SOURCES = {
     for name in ("twilio", "whatsapp", "telnyx", "github")
 }
 NOW = 1_732_363_200_000_000
-
-SMS = {
-    "ToCountry": "US",
-    "SmsMessageSid": "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "NumMedia": "0",
-    "SmsSid": "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "SmsStatus": "received",
-    "Body": "Ahoy! 👋 a+b",
-    "To": "+18005551212",
-    "NumSegments": "1",
-    "MessageSid": "SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "AccountSid": "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    "From": "+14158675310",
-    "ApiVersion": "2010-04-01",
-}
-"""twilio.com/docs/messaging/guides/webhook-request"""
-
-WHATSAPP_TEXT: Json = {
-    "from": "16315551181",
-    "id": "wamid.HBgLMTYzMTU1NTExODEVAgASGBQzQTdCNTg5RjY1MEMyRjlGMjRGNgA=",
-    "timestamp": "1749416383",
-    "type": "text",
-    "text": {"body": "Does it come in another color?"},
-}
-WHATSAPP_IMAGE: Json = {
-    "from": "16315551181",
-    "id": "wamid.HBgLMTYzMTU1NTExODEVAgASGBQzQTdCNTg5RjY1MEMyRjlGMjRGNgB=",
-    "timestamp": "1744344496",
-    "type": "image",
-    "image": {"caption": "Taj Mahal", "mime_type": "image/jpeg", "id": "1003383421387256"},
-}
-WHATSAPP_STATUS = {
-    "id": "wamid.HBgLMTYzMTU1NTExODEVAgARGBI3MTE5MjVBOTE3MDk5QUVFM0YA",
-    "status": "delivered",
-    "timestamp": "1750263773",
-    "recipient_id": "16315551181",
-}
-"""developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference"""
-
-TELNYX: Json = {
-    "id": "84cca175-9755-4859-b67f-4730d7f58aa3",
-    "direction": "inbound",
-    "type": "SMS",
-    "from": {"phone_number": "+13125550001", "carrier": "", "line_type": ""},
-    "to": [{"phone_number": "+17735550002", "status": "webhook_delivered"}],
-    "text": "Hello from Telnyx!",
-    "media": [],
-    "received_at": "2019-01-23T18:10:02.574Z",
-}
-"""developers.telnyx.com/api-reference/callbacks/inbound-message"""
-
-
-def twilio(**changes: str) -> bytes:
-    return urlencode(SMS | changes).encode()
-
-
-def whatsapp(*messages: Any, **value: Any) -> bytes:
-    """Each of `messages` as an entry of its own: so a POST can bring several."""
-    metadata = {"display_phone_number": "+1 555 078-3881", "phone_number_id": "106540352242922"}
-    entries = [
-        {
-            "id": "102290129340398",
-            "changes": [
-                {
-                    "field": "messages",
-                    "value": {
-                        "messaging_product": "whatsapp",
-                        "metadata": metadata,
-                        "contacts": [{"profile": {"name": "Sheena"}, "wa_id": "16315551181"}],
-                        "messages": [message],
-                    }
-                    | value,
-                }
-            ],
-        }
-        for message in messages
-    ]
-    return json.dumps({"object": "whatsapp_business_account", "entry": entries}).encode()
-
-
-def telnyx(event_type: str = "message.received", **changes: Any) -> bytes:
-    data = {"event_type": event_type, "id": "b301ed3f", "payload": TELNYX | changes}
-    return json.dumps({"data": data, "meta": {"attempt": 1}}).encode()
 
 
 def read(name: str, body: bytes) -> Message:
