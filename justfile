@@ -99,7 +99,7 @@ faults *ARGS: (install "service" "test" "servers")
 load *ARGS: (install "service" "test" "servers" "bench")
     @{{ python }} -m tests.load "$@"
 
-# Fuzz decoding, signatures, queries, cursors and connections (just fuzz --seconds 600 message)
+# Fuzz decoding, providers, signatures, queries, cursors and connections (just fuzz --seconds 600 message)
 fuzz *ARGS: (install "service" "test" "fuzz")
     @{{ python }} -m tests.fuzz "$@"
 

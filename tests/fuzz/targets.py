@@ -26,7 +26,7 @@ from service.messages.message import RULES, Message, decode_message
 from service.messages.text import fold
 from service.sources import signature
 from service.store.interface import INSTANT_MAX, INSTANT_MIN, Filter, Position
-from tests.fuzz import sources
+from tests.fuzz import providers, sources
 from tests.fuzz.connection import Exchange, Request, exchange
 from tests.support.api.webhooks import verify
 from tests.support.instants import read_instant
@@ -255,6 +255,7 @@ def check_request(request: Request) -> None:
 CURSOR = encode_cursor(Position(0, "m-1"), Filter())
 SIGNED = b"POST /webhook HTTP/1.1\r\nHost: a\r\n"
 TARGETS = {
+    "providers": Target(providers.fuzz_providers, providers.SEEDS),
     "message": Target(
         fuzz_message,
         [

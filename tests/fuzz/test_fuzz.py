@@ -54,6 +54,7 @@ def refuse(_body: bytes) -> None:
     ("name", "function", "broken"),
     [
         ("message", "decode_message", refuse),
+        ("providers", "providers.extract", lambda *_: ((), "text must")),
         ("signature", "verify", lambda *_: 0),
         ("query", "parse_query", lambda _: Query(Filter(), None, 0, 0, True)),
         ("cursor", "decode_cursor", lambda *_: Position(INSTANT_MAX + 1, "")),
