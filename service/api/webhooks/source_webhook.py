@@ -94,7 +94,8 @@ class SourceWebhook:
     def _read_event(self, request: Request, body: bytes, now: float) -> Event:
         received_at = int(now * 1_000_000)
         identity = self._source.identify(request, body)
-        messages, problem = extract(self._source, body, received_at)
+        messages, broken_rule = extract(self._source, body, received_at)
+        problems = [each for each in (identity.problem, broken_rule) if each is not None]
         return Event(
             source=self._source.name,
             event_id=identity.event_id,
@@ -103,7 +104,7 @@ class SourceWebhook:
             headers=self._source.kept_headers(request),
             content_type=read_content_type(request.headers),
             body=body,
-            problem=identity.problem or problem,
+            problem="; ".join(problems) or None,
             messages=messages,
         )
 
