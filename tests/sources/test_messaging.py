@@ -1,6 +1,7 @@
 """The messages of messaging providers, from the bodies in their documents."""
 
 import json
+from string import Template
 from typing import Any
 from urllib.parse import urlencode
 
@@ -216,6 +217,16 @@ class TestTelnyx:
     )
     def test_a_broken_rule_is_named(self, changes: Json, field: str) -> None:
         assert problem_of("telnyx", telnyx(**changes)) == f"{field} must be {STORED_RULES[field]}"
+
+
+@pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if scheme.messages])
+def test_the_example_of_each_scheme_brings_a_message(name: str) -> None:
+    example = SCHEMES[name].example
+    body = Template(example.body).substitute(id="m-1", type=example.type, now=1, now_ms=1_000)
+    assert (read(name, body.encode()).message_id, read(name, body.encode()).text) == (
+        "m-1",
+        "Hello",
+    )
 
 
 def test_other_schemes_bring_no_messages() -> None:
