@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from service.api.kept import read_content_type
+from service.api.webhooks.kept import read_content_type
 from service.store.interface import StoreError
 from tests.support.api.webhooks import BODY, count_events, stored
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
