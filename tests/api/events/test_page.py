@@ -1,14 +1,18 @@
 """GET /events: fields, order, filters, walks, and what is refused."""
 
 import base64
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.api.cursors import encode_cursor, encode_event_cursor
 from service.api.events import page as page_of_events
+from service.errors import InvalidParameter
 from service.messages.instants import INSTANT_FIRST, INSTANT_LAST
 from service.store.interface import (
     INSTANT_MAX,
@@ -256,3 +260,16 @@ async def assert_refused(service: Service, query: str, named: str) -> None:
 )
 async def test_a_wrong_parameter_is_named(service: Service, query: str, named: str) -> None:
     await assert_refused(service, query, named)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(page_of_events.PARAMETERS), st.text(max_size=8)), max_size=4)
+    .map(urlencode)
+    .map(str.encode)
+    | st.binary()
+)
+def test_any_query_string_is_read_or_refused(query_string: bytes) -> None:
+    with suppress(InvalidParameter):
+        query = page_of_events.parse_query(query_string)
+        assert 1 <= query.limit <= 100
+        assert "" not in (query.chosen.source, query.chosen.type)
