@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 from service.api.cursors import decode_cursor, encode_cursor
 from service.api.messages.page import parse_query
 from service.errors import InvalidMessage, InvalidParameter
+from service.messages import text as text_module
 from service.messages.instants import (
     INSTANT_FIRST,
     INSTANT_LAST,
@@ -223,6 +225,28 @@ def test_the_words_of_a_text_stay_parts_of_it_when_both_are_folded(
 ) -> None:
     """Without the spaces, a combining mark could change the letter before it."""
     assert fold(f"{before} {part} {after}") == f"{fold(before)} {fold(part)} {fold(after)}"
+
+
+@given(st.text("\u0301\u0307\u0323\u0328\u0344\u0345\u0f73\u302e👍", min_size=100, max_size=150))
+def test_many_marks_are_folded_as_few_are(marks: str) -> None:
+    folded = fold(f"e{marks}i{marks}")
+    with patch.object(text_module, "RUN_CHARACTERS", 1_000):
+        assert fold(f"e{marks}i{marks}") == folded
+
+
+@pytest.mark.parametrize(
+    "marks",
+    ["\u0307" * 4_095, "\u0301" * 2_048 + "\u0323" * 2_047, "\u0f73" * 4_095],
+    ids=["of an i", "in the wrong order", "of two parts"],
+)
+def test_hostile_marks_take_no_long_time(marks: str) -> None:
+    """No webhook is answered meanwhile. Each of these took 30 ms or more."""
+    seconds = []
+    for _ in range(5):
+        begun = time.process_time()
+        fold("i" + marks)
+        seconds.append(time.process_time() - begun)
+    assert min(seconds) < 0.015
 
 
 @given(texts | texts_with_cases)
