@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.markdown import Markdown
 
-from tests.bench import compare, growth, postgres, throughput
+from tests.bench import compare, event_reads, growth, postgres, throughput
 from tests.bench.plan import PARTS, PLANS, Plan
 from tests.bench.report import Report, render, render_blocks
 from tests.bench.servers import fairness
@@ -25,8 +25,8 @@ RESULTS_FILE = "results.json"
 OTHERS = {"compare": compare.main, "postgres": postgres.main}
 
 WORDS = """\
-  quick     a look at all of it, up to 100,000 messages, in two minutes (the default)
-  full      figures to quote, up to ten million messages, in an hour; publishes them
+  quick     a look at all of it, up to 100,000 messages and events, in three minutes (the default)
+  full      figures to quote, up to ten million messages and events, in two hours
   ceiling   the ratio to the ceiling, start to ready, and memory, in two minutes
   publish   writes docs/bench/ and the pages that show it again, and measures nothing
   postgres  PostgreSQL against SQLite and FastAPI, in ten minutes (postgres --help)
@@ -38,6 +38,7 @@ MEASURES: dict[str, Callable[[Plan, Watch], Any]] = {
     "events": throughput.measure_events,
     "throughput": throughput.measure_throughput,
     "growth": growth.measure_growth,
+    "event_reads": event_reads.measure_event_reads,
 }
 
 
@@ -100,6 +101,7 @@ def _arguments(words: Sequence[str]) -> Arguments:
         "--publish", action="store_true", help="put --parts of full in place of the published ones"
     )
     parser.add_argument("--sizes", nargs="+", type=int, help="messages in a database")
+    parser.add_argument("--event-sizes", nargs="+", type=int, help="events in a database")
     parser.add_argument("--connections", nargs="+", type=int, help="of wrk")
     parser.add_argument("--seconds", type=int, help="length of a run of wrk")
     parser.add_argument("--turns", type=int, help="of throughput and ingest")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tests.measure.machine import QUIET_SECONDS_MAX
 
-PARTS = ("ceiling", "events", "throughput", "growth")
+PARTS = ("ceiling", "events", "throughput", "growth", "event_reads")
 
 PEAK_CONNECTIONS = 128
 """For the ratio to the ceiling, the cost and the growth."""
@@ -29,6 +29,8 @@ class Plan(NamedTuple):
 
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
     """Messages that a database holds before anything is measured on it."""
+    event_sizes: tuple[int, ...] = (1_000_000, 10_000_000)
+    """Events that a database holds; ten million take 16 GB."""
     reads: int = 1_000
     """Requests of each kind."""
     read_turns: int = 5
@@ -41,11 +43,12 @@ class Plan(NamedTuple):
 FULL = Plan()
 CEILING = Plan(parts=("ceiling",))
 QUICK = Plan(
-    parts=("events", "throughput", "growth"),
+    parts=("events", "throughput", "growth", "event_reads"),
     quiet_seconds_max=0,
     seconds=1,
     turns=1,
     sizes=(10_000, 100_000),
+    event_sizes=(100_000,),
     reads=100,
     read_turns=2,
     read_seconds_max=0.5,

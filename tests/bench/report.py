@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from tests.bench.event_reads import EventReads
 from tests.bench.growth import BUSY, EMPTY, IDLE, NO_STORAGE, Growth, Ingest
 from tests.bench.plan import PEAK_CONNECTIONS
 from tests.bench.servers.processes import EVENTS, TARGETS
 from tests.bench.throughput import Load
-from tests.bench.traffic.reads import BARS, SLOW, STATS, STATS_BUSY_MS
+from tests.bench.traffic.reads import BARS, EVENT_BARS, SLOW, STATS, STATS_BUSY_MS
 from tests.bench.traffic.sampling import Read
 from tests.measure.figures import Spread
 from tests.measure.results import Measured
@@ -30,6 +31,7 @@ class Report(Measured):
     """The service under messages and under events, at the peak."""
     throughput: list[Load] = msgspec.field(default_factory=list)
     growth: Growth | None = None
+    event_reads: EventReads | None = None
 
 
 def render(report: Report) -> str:
@@ -56,6 +58,7 @@ def _tables(report: Report) -> dict[str, str]:
         "reads beside ingest": _reads(growth, BUSY),
         "ingest beside reads": _beside(growth),
         "databases": _databases(growth),
+        "reads of events": _reads_of_events(report.event_reads),
         "conditions": report.conditions(),
     }
 
@@ -246,6 +249,26 @@ def _databases(growth: Growth) -> str:
         "built in, s": "build_seconds",
     }
     return table_of(growth.databases, columns)
+
+
+def _reads_of_events(measured: EventReads | None) -> str:
+    if measured is None:
+        return ""
+    found = {(read.name, read.messages): read for read in measured.reads}
+    sizes = [size.events for size in measured.databases]
+    wanted = max(read.requests for read in measured.reads)
+    rows = [
+        [
+            name,
+            *(_read_cell(found[name, size], wanted) for size in sizes),
+            EVENT_BARS[name],
+            found[name, sizes[-1]].is_kept,
+        ]
+        for name in EVENT_BARS
+    ]
+    stored = [f"{size.bytes / size.events:,.0f} bytes an event" for size in measured.databases]
+    rows.append(["the database", *stored, "", ""])
+    return table(["p50 / p99, ms", *(f"{size:,}" for size in sizes), "bar", "kept"], rows)
 
 
 def name_of(size: int) -> str:

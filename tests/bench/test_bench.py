@@ -13,7 +13,7 @@ from service.sources import signature
 from service.sources.request import Request
 from service.sources.scheme import load_schemes
 from service.sources.source import Source
-from tests.bench import compare, postgres, report
+from tests.bench import compare, event_reads, postgres, report
 from tests.bench.__main__ import RESULTS_FILE
 from tests.bench.growth import Beside, Growth, Ingest, Size
 from tests.bench.plan import QUICK
@@ -109,6 +109,10 @@ def a_report() -> Report:
         events=[load for load in loads if load.target in ("service", "events")],
         throughput=[load for load in loads if load.target != "events"],
         growth=growth,
+        event_reads=event_reads.EventReads(
+            [event_reads.Size(100_000, 100_000 * 1_600)],
+            [a_read(name, 100_000) for name in reads.EVENT_BARS],
+        ),
     )
 
 
@@ -207,6 +211,26 @@ def test_every_read_can_be_asked_of_a_built_database_and_counts_what_is_there(
     assert prepare(2_000, Watch()).path.stat().st_mtime == original.path.stat().st_mtime
 
 
+def test_every_read_of_events_can_be_asked_of_a_built_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_reads, "KEPT", tmp_path)
+    database = event_reads.prepare(2_000, Watch())
+    with (
+        running(SERVICE, database, variables=event_reads.VARIABLES) as server,
+        Client(server.port) as client,
+    ):
+        kinds = event_reads.find_kinds(client, 2_000)
+        for path in chain.from_iterable(kind.paths for kind in kinds):
+            assert client.get(path).status == 200, path
+        found = {kind.name: client.get(kind.paths[0]).json() for kind in kinds}
+        assert len(found["source and type"]["data"]) == 50
+        assert found["problem"]["data"]
+    assert list(found) == list(reads.EVENT_BARS)
+    assert 1_400 < database.stat().st_size / 2_000 < event_reads.STORED_BYTES_MAX
+    assert event_reads.prepare(2_000, Watch()) == database
+
+
 @pytest.mark.bench
 def test_a_run_costs_something_and_stores_what_was_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,6 +305,8 @@ def test_a_report_is_read_back_and_its_tables_quote_it(tmp_path: Path) -> None:
     assert "| first page | 1.00 / 2.00 | 1.00 / 2.00 | 10 ms | yes |" in blocks["reads idle"]
     assert f"| {len(BARS)} of {len(BARS)} |" in blocks["summary"]
     assert "| 1.75 (1.50 to 2.00) |" in blocks["ingest beside reads"]
+    assert "| source and type | 1.00 / 2.00 | 10 ms | yes |" in blocks["reads of events"]
+    assert "| the database | 1,600 bytes an event |" in blocks["reads of events"]
 
 
 @pytest.mark.bench

@@ -2,13 +2,14 @@
 -- Parameters: :source and :type (NULL for any), received_at < :until, :after_received_at,
 --             :after_source, :after_event_id (the page begins after this place), :limit
 -- Rows: received_at, source, event_id, size; ordered by the first three
--- Index: events_by_problem, in its order, for each source; the UNIQUE one on (source, event_id)
+-- Index: events_by_problem, in its order, for each source
 WITH page AS (
-    SELECT one.value AS seq
+    SELECT
+        one.value ->> 0 AS received_at, source, one.value ->> 1 AS event_id, one.value ->> 2 AS seq
     FROM sources, json_each((
-        SELECT json_group_array(seq)
+        SELECT json_group_array(json_array(received_at, event_id, seq))
         FROM (
-            SELECT seq
+            SELECT received_at, event_id, seq
             FROM events
             WHERE events.source = sources.source
                 AND problem IS NOT NULL
@@ -23,8 +24,9 @@ WITH page AS (
         )
     )) AS one
     WHERE :source IS NULL OR sources.source = :source
+    ORDER BY received_at, source, event_id
+    LIMIT :limit
 )
-SELECT received_at, source, event_id, length(body) AS size
+SELECT page.received_at, page.source, page.event_id, length(body) AS size
 FROM page CROSS JOIN events USING (seq)
-ORDER BY received_at, source, event_id
-LIMIT :limit;
+ORDER BY page.received_at, page.source, page.event_id;

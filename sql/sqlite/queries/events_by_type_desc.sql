@@ -3,13 +3,14 @@
 --             :before_received_at, :before_source, :before_event_id (the page ends before this
 --             place), :limit
 -- Rows: received_at, source, event_id, size; ordered by the first three, each descending
--- Index: events_by_type, in its order, for each source; the UNIQUE one on (source, event_id)
+-- Index: events_by_type, in its order, for each source
 WITH page AS (
-    SELECT one.value AS seq
+    SELECT
+        one.value ->> 0 AS received_at, source, one.value ->> 1 AS event_id, one.value ->> 2 AS seq
     FROM sources, json_each((
-        SELECT json_group_array(seq)
+        SELECT json_group_array(json_array(received_at, event_id, seq))
         FROM (
-            SELECT seq
+            SELECT received_at, event_id, seq
             FROM events
             WHERE events.source = sources.source
                 AND type = :type
@@ -24,8 +25,9 @@ WITH page AS (
         )
     )) AS one
     WHERE :source IS NULL OR sources.source = :source
+    ORDER BY received_at DESC, source DESC, event_id DESC
+    LIMIT :limit
 )
-SELECT received_at, source, event_id, length(body) AS size
+SELECT page.received_at, page.source, page.event_id, length(body) AS size
 FROM page CROSS JOIN events USING (seq)
-ORDER BY received_at DESC, source DESC, event_id DESC
-LIMIT :limit;
+ORDER BY page.received_at DESC, page.source DESC, page.event_id DESC;

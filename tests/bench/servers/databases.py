@@ -36,7 +36,7 @@ class Original(NamedTuple):
 
 def prepare(messages: int, watch: Watch, target: Target = SERVICE) -> Original:
     """A database of so many messages, built by `target` if none of its schema is kept."""
-    folder = KEPT / f"{messages}-{_digest(target)}"
+    folder = KEPT / f"{messages}-{digest(target, Path(dataset.__file__))}"
     if not folder.exists():
         partial = KEPT / f"{messages}-partial"
         shutil.rmtree(partial, ignore_errors=True)
@@ -103,10 +103,10 @@ def copy_files(original: Path, folder: Path) -> None:
         _at(part, lambda descriptor: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED))
 
 
-def _digest(target: Target) -> str:
-    """Of all SQL of the checkout, and of what makes the messages."""
+def digest(target: Target, maker: Path) -> str:
+    """Of all SQL of the checkout, and of the module that makes the rows."""
     sql = target.folder / "sql" / "sqlite"
-    files = [*sorted(sql.rglob("*.sql")), Path(dataset.__file__)]
+    files = [*sorted(sql.rglob("*.sql")), maker]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

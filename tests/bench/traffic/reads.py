@@ -68,7 +68,24 @@ BARS = {
     "q and since": SEARCH,
     "stats": PAGE,
 }
-"""Every kind of read, and the bar that it is held to."""
+"""Every kind of read of messages, and the bar that it is held to."""
+
+EVENT_BARS = dict.fromkeys(
+    (
+        "events, first page",
+        "events, latest first",
+        "source",
+        "source and type",
+        "type alone, rare",
+        "problem",
+        "source, since",
+        "until, latest first",
+        "one event",
+        "sources",
+    ),
+    PAGE,
+)
+"""Every kind of read of events."""
 
 STATS = "stats"
 STATS_BUSY_MS = 10
