@@ -43,7 +43,7 @@ def sql_strings(source: str) -> list[str]:
 
 def is_statement(text: str) -> bool:
     """Whether SQLite parses it as a statement, or as the beginning of one."""
-    if " " not in text.strip() or text.startswith("--"):  # one word, or a command-line option
+    if " " not in text.strip() or re.search(r"(^| )--\w", text):  # a word, a command-line option
         return False
     with closing(sqlite3.connect(":memory:")) as database:
         try:
