@@ -17,11 +17,16 @@ from service.sources.request import Request
 from service.sources.templates import FACT_PARTS, HEADER_NAME, SIGNED_PARTS, Part, parse_template
 
 SHIPPED = Path(__file__).parent / "schemes"
+_WORDS = (
+    ("Object missing required field", "there must be a key"),
+    ("Object contains unknown field", "there is no key"),
+)
+"""What the decoder says, in the words of a TOML file."""
 SCHEME_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file. A ValueError of a rule becomes an error that names the table."""
+    """A table of the file. A ValueError of `__post_init__` is shown with the table's name."""
 
 
 class Timestamp(Table, frozen=True):
@@ -201,6 +206,8 @@ def load_scheme(path: Path) -> Scheme:
         key = place.rstrip("`")
         if rule.startswith("Invalid enum value"):
             rule = f"must be one of {', '.join(_list_choices(key.rpartition('.')[2]))}"
+        for theirs, ours in _WORDS:
+            rule = rule.replace(theirs, ours)
         where = f"{key}: " if key else ""
         raise SettingsError(f"SCHEMES_FOLDER: {path}: {where}{rule}") from None
     except (OSError, ValueError) as error:
