@@ -11,7 +11,7 @@ from tests.faults.journal import Answer, Operation, accepted_ids, read
 from tests.faults.recovery import Promise
 from tests.faults.shim import Shim
 from tests.faults.supervisor import Supervisor
-from tests.faults.traffic import messages, spread
+from tests.faults.traffic import SOURCES, messages, mix, spread
 from tests.support.service import ROOT
 from tests.support.strategies import Sent
 
@@ -67,10 +67,14 @@ class Studio:
         """New messages of this recording."""
         return messages(f"{self.name}-{name}", count, self.chance)
 
+    def webhooks(self, name: str, count: int) -> list[Sent]:
+        """New messages and events of this recording; some events bring a message."""
+        return mix(self.messages(name, count), self.chance)
+
     def environment(self, database: str, process: int = 0) -> dict[str, str]:
         """Of a process under the shim; even numbers are services, the next is one beside it."""
         url = f"sqlite:///{self.shim.disk / database}"
-        return {**self.shim.environment(process), "DATABASE_URL": url}
+        return {**self.shim.environment(process), **SOURCES, "DATABASE_URL": url}
 
     def serve(self, sent: Sequence[Sent], database: str = "app.db") -> list[Operation]:
         """Start on a copy of `before`, deliver, stop; gives the operations of the process."""

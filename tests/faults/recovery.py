@@ -16,7 +16,7 @@ from tests.faults.contents import Luck
 from tests.faults.crashes import leave
 from tests.faults.disk import Crash
 from tests.faults.journal import Operation, accepted_ids
-from tests.faults.stored import find_damage, is_indexed, stored_ids
+from tests.faults.stored import find_damage, find_strange_events, is_indexed, stored_ids
 from tests.faults.traffic import COMMON, RECIPIENT, connect, messages, post, unique_word
 from tests.support.model import Model
 from tests.support.processes import NO_TLS, ServiceProcess
@@ -73,13 +73,15 @@ def recover(folder: Path, database: Path, promise: Promise, source: Path = ROOT)
         return nothing(f"it does not start: {process.errors.strip()}")
     try:
         listed, complaints = look(process, lambda: is_indexed(database), promise.sent)
+        events = list_events(process)
         complaints += _after_more_deliveries(process, listed, promise.sent)
     except Unreadable as error:
         return nothing(str(error))
     finally:
         process.__exit__()
-    complaints += find_damage(database)
+    complaints += [*find_damage(database), *find_strange_events(database, promise.sent)]
     counts = Counter(message["message_id"] for message in listed)
+    counts += Counter(event["id"] for event in events if event["source"] == "github")
     stored = Counter(stored_ids(database))
     return Verdict(
         len(acknowledged),
@@ -128,6 +130,12 @@ def list_all(client: httpx.Client) -> list[Json]:
     return list(_walk(client, "limit=100"))
 
 
+def list_events(process: ServiceProcess) -> list[Json]:
+    """The events by a walk; raises Unreadable."""
+    with httpx.Client(base_url=process.url, verify=NO_TLS) as client:
+        return list(_walk(client, "limit=100", "/events"))
+
+
 def find_short_lists(client: httpx.Client, listed: list[Json]) -> Iterator[str]:
     """Every walk and the export must agree with what is listed, also if the counts are wrong."""
     limit = min(100, 5 + len(listed) // 4)
@@ -147,12 +155,12 @@ def find_short_lists(client: httpx.Client, listed: list[Json]) -> Iterator[str]:
         yield f"the export ({export.status_code}) does not agree with the list"
 
 
-def _walk(client: httpx.Client, query: str) -> Iterator[Json]:
+def _walk(client: httpx.Client, query: str, path: str = "/messages") -> Iterator[Json]:
     cursor = ""
     while True:
-        response = client.get(f"/messages?total=false&{query}{cursor}")
+        response = client.get(f"{path}?{query}{cursor}")
         if response.status_code != 200:
-            raise Unreadable(f"GET /messages gets {response.status_code}: {response.text}")
+            raise Unreadable(f"GET {path} gets {response.status_code}: {response.text}")
         page = response.json()
         yield from page["data"]
         if page["next"] is None:
@@ -210,7 +218,7 @@ def _after_more_deliveries(
     process: ServiceProcess, listed: list[Json], sent: Mapping[str, Sent]
 ) -> Iterator[str]:
     """A repeated message must be a duplicate, a new one must be stored; then it must stop."""
-    again = [sent[each["message_id"]] for each in listed[-1:] if each["message_id"] in sent]
+    again = [Sent(*sent[each["message_id"]]) for each in listed[-1:] if each["message_id"] in sent]
     new = messages("after", 1, random.Random(0))
     with closing(connect(process.port)) as connection:
         statuses = [post(connection, each).status for each in [*again, *new]]

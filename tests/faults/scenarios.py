@@ -42,7 +42,7 @@ MIGRATIONS = {
 
 def load(studio: Studio, count: int = LOADED_MESSAGES) -> Recording:
     """Webhooks on several connections at once, with checkpoints while they come."""
-    sent = studio.messages("load", count)
+    sent = studio.webhooks("load", count)
     operations = studio.serve(sent)
     return Recording(
         "load", studio.before, operations, Path("app.db"), by_id(sent), [], studio.source
@@ -51,7 +51,7 @@ def load(studio: Studio, count: int = LOADED_MESSAGES) -> Recording:
 
 def first_start(studio: Studio) -> Recording:
     """Folders, database and index are made, and the first webhooks come."""
-    sent = studio.messages("first", CONNECTIONS * 2)
+    sent = studio.webhooks("first", CONNECTIONS * 3)
     database = "new/data/app.db"
     operations = studio.serve(sent, database)
     return Recording(
@@ -61,7 +61,7 @@ def first_start(studio: Studio) -> Recording:
 
 def migration(studio: Studio) -> Recording:
     """A newer version changes every message that is there."""
-    old, new = studio.messages("old", 200), studio.messages("new", CONNECTIONS)
+    old, new = studio.messages("old", 200), studio.webhooks("new", CONNECTIONS)
     fill(studio.before / "app.db", old)
     studio.source = checkout_with_migrations(studio.folder / "checkout")
     operations = studio.serve(new)
@@ -99,7 +99,7 @@ def import_(studio: Studio) -> Recording:
 def import_beside(studio: Studio) -> Recording:
     """A file is imported while webhooks come, some of them for its messages."""
     imported = studio.messages("file", IMPORTED_MESSAGES)
-    delivered = [*studio.messages("beside", LOADED_MESSAGES), *imported[::20]]
+    delivered = [*studio.webhooks("beside", LOADED_MESSAGES), *imported[::20]]
     studio.chance.shuffle(delivered)
     lines = spread(delivered, CONNECTIONS, studio.chance)
     file = write_file(studio, imported)
@@ -128,7 +128,7 @@ def import_beside(studio: Studio) -> Recording:
 
 def index(studio: Studio) -> Recording:
     """The index is lost, damaged or outdated, and is made again while webhooks come."""
-    old, new = studio.messages("old", 500), studio.messages("new", CONNECTIONS * 2)
+    old, new = studio.messages("old", 500), studio.webhooks("new", CONNECTIONS * 2)
     fill(studio.before / "app.db", old)
     studio.chance.choice([_lose, _cut, _spoil, _outdate])(index_path(studio.before / "app.db"))
     operations = studio.serve(new)
@@ -150,7 +150,7 @@ def again(studio: Studio) -> Recording:
     first = load(Studio(studio.library, inner, seed), LOADED_MESSAGES // 4)
     crash = choose(first.operations, first.database, seed)
     leave(first.before, first.operations, first.database, crash, studio.before)
-    new = studio.messages("new", CONNECTIONS * 3)
+    new = studio.webhooks("new", CONNECTIONS * 3)
     operations = studio.serve(new)
     promise = first.promise(crash.time)
     return Recording(
@@ -168,7 +168,7 @@ def failing(studio: Studio) -> Recording:
 
     Each failure ends the service, and the next start finds what it left.
     """
-    sent = studio.messages("failing", FAILING_PARTS * 4 * CONNECTIONS)
+    sent = studio.webhooks("failing", FAILING_PARTS * 4 * CONNECTIONS)
 
     def drive(service: Supervisor) -> None:
         for part in range(FAILING_PARTS):

@@ -1,6 +1,6 @@
 """Reads a database and its index by SQL, and finds damage and differences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 from service.store.sqlite.connection import driver
 from service.store.sqlite.index_file import index_path
 from service.store.sqlite.reads import match_parts
-from tests.faults.traffic import COMMON, unique_word
+from tests.faults.traffic import COMMON, Brought, body_of, name_event, unique_word
+from tests.support.strategies import Sent
 
 INDEX_OF_MESSAGES = {
     "messages_by_ts": ("ts, message_id, seq", "SELECT ts, message_id, seq FROM {}"),
@@ -37,9 +38,13 @@ INDEX_OF_MESSAGES = {
 
 
 def stored_ids(database: Path) -> list[str]:
-    """The ids of all messages, with repetitions."""
+    """The ids of all messages, and of the events that bring none; with repetitions."""
     with closing(_connect(database)) as connection:
-        return [row[0] for row in connection.execute("SELECT message_id FROM messages")]
+        rows = connection.execute(
+            "SELECT message_id FROM messages"
+            " UNION ALL SELECT event_id FROM events WHERE source = 'github'"
+        )
+        return [row[0] for row in rows]
 
 
 def is_indexed(database: Path) -> bool:
@@ -47,6 +52,38 @@ def is_indexed(database: Path) -> bool:
     missing = "SELECT (SELECT ifnull(max(seq), 0) FROM messages) - (SELECT seq FROM indexed)"
     with closing(_connect(database)) as connection:
         return bool(connection.execute(missing).fetchone()[0] == 0)
+
+
+def find_strange_events(database: Path, sent: Mapping[str, Sent]) -> Iterator[str]:
+    """Events that were not sent so, byte for byte, or that are stored without their messages."""
+    wanted = {
+        event: (body_of(each), [each.message_id] if isinstance(each, Brought) else [])
+        for each in sent.values()
+        if (event := name_event(each))
+    }
+    with closing(_connect(database)) as connection:
+        messages = set(stored_ids(database))
+        for source, event_id, body in connection.execute(
+            "SELECT source, event_id, body FROM events"
+        ).fetchall():
+            brought = connection.execute(
+                "SELECT message_id FROM event_messages WHERE source = ? AND event_id = ?",
+                (source, event_id),
+            )
+            found = body, [row[0] for row in brought.fetchall()]
+            if found != wanted.get((source, event_id)):
+                yield f"the event {event_id} of {source} is not as it was sent"
+            elif not messages.issuperset(found[1]):
+                yield f"the event {event_id} of {source} is stored without its message"
+            wanted.pop((source, event_id), None)
+        counts = "SELECT source, count(*) FROM events GROUP BY source"
+        if connection.execute(
+            f"SELECT source, event_count FROM sources EXCEPT {counts}"  # noqa: S608
+        ).fetchall():
+            yield "the counts of sources do not agree with the events"
+    for (source, event_id), (_, brought_ids) in wanted.items():
+        if messages.intersection(brought_ids):
+            yield f"{brought_ids} of {source} are stored without the event {event_id}"
 
 
 def find_damage(database: Path) -> Iterator[str]:

@@ -82,7 +82,7 @@ def sweep(studio: Studio, faults: Sequence[Fault], depth: int) -> Found:
     end a power loss takes all that was not synced.
     """
     found = Found()
-    sent = studio.messages("sweep", len(faults) * depth * MESSAGES)
+    sent = studio.webhooks("sweep", len(faults) * depth * MESSAGES)
     unsent = iter(sent)
     with studio.supervisor(str(DATABASE)) as service:
         for fault in faults:
@@ -121,7 +121,7 @@ def sweep_starts(library: Path, folder: Path, calls: Sequence[Call]) -> Found:
 def _start(found: Found, studio: Studio, fault: Fault, skip: int) -> int:
     """Start in a new folder; gives the number of calls that failed."""
     database = Path("new/app.db")
-    sent = studio.messages("start", MESSAGES)
+    sent = studio.webhooks("start", MESSAGES)
     service = studio.supervisor(str(database))
     with ExitStack() as stack:
         with studio.shim.failing(*fault[:3], skip=skip, times=fault.times):

@@ -27,7 +27,7 @@ def synchronous(word: str, number: int) -> list[Change]:
 
 
 EARLY = """\
-            for _, future in batch:
+            for future in futures:
                 future.set_result(Outcome.CREATED)
             await asyncio.sleep(0.05)
 """

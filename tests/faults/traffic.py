@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from service.store.interface import Row
-from tests.support.service import WAIT_SECONDS, encode, signed
-from tests.support.strategies import NOON, Sent
+from tests.support.service import SECRET, WAIT_SECONDS, encode, signature, signed
+from tests.support.strategies import NOON, Sent, microseconds
 
 COMMON = "überall"
 """A word in every text that has words."""
@@ -21,6 +21,18 @@ RECIPIENT = "+33612340001"
 """That of a fourth of the messages."""
 
 WORDS = ("Straße", "ΣΊΣΥΦΟΣ", "kaffee", "100%", "it's", "naïve", "Москва", "👍", "京都", "_under_")
+
+
+SOURCES = {"SOURCE_GITHUB_SECRET": SECRET, "SOURCE_WHATSAPP_SECRET": SECRET}
+"""The environment of a service that takes what is sent here."""
+
+
+class PlainEvent(Sent):
+    """An event of GitHub that brings no message; `message_id` is its id."""
+
+
+class Brought(Sent):
+    """A message that an event of WhatsApp brings."""
 
 
 class Exchange(NamedTuple):
@@ -45,6 +57,45 @@ def messages(name: str, count: int, chance: random.Random) -> list[Sent]:
         )
         for number in range(count)
     ]
+
+
+def mix(sent: Sequence[Sent], chance: random.Random) -> list[Sent]:
+    """The same, but some are events, and others are brought by one."""
+    return [_mix(each, chance.random()) for each in sent]
+
+
+def _mix(sent: Sent, kind: float) -> Sent:
+    if kind < 0.2:
+        return PlainEvent(*sent)
+    if kind < 0.4:  # WhatsApp sends whole seconds, and no empty text
+        moment = sent.moment.replace(microsecond=0)
+        return Brought(*sent)._replace(moment=moment, fraction_digits=0, text=sent.text or None)
+    return sent
+
+
+def name_event(sent: Sent) -> tuple[str, str] | None:
+    """The source and the id of the event that it is, or that brings it."""
+    match sent:
+        case PlainEvent():
+            return "github", sent.message_id
+        case Brought():
+            return "whatsapp", hashlib.sha256(body_of(sent)).hexdigest()
+    return None
+
+
+def body_of(sent: Sent) -> bytes:
+    """The body of the request."""
+    if not isinstance(sent, Brought):
+        return encode(sent.content())
+    message = {
+        "id": sent.message_id,
+        "from": sent.sender[1:],
+        "timestamp": str(microseconds(sent.moment) // 1_000_000),
+        "type": "image" if sent.text is None else "text",
+        "text": {"body": sent.text},
+    }
+    value = {"metadata": {"display_phone_number": sent.recipient}, "messages": [message]}
+    return encode({"entry": [{"changes": [{"field": "messages", "value": value}]}]})
 
 
 def unique_word(message_id: str) -> str:
@@ -72,7 +123,7 @@ def spread(sent: Sequence[Sent], connections: int, chance: random.Random) -> lis
             lines[(number + 1) % connections].append(each)
         elif kind < 0.15:
             line.append(each)
-        elif kind < 0.2:
+        elif kind < 0.2 and not isinstance(each, Brought):  # its event would be another one
             line.append(each._replace(text="another text, which is not kept"))
     return lines
 
@@ -101,10 +152,15 @@ def connect(port: int) -> http.client.HTTPConnection:
 
 def post(connection: http.client.HTTPConnection, sent: Sent) -> Exchange:
     """One delivery; a broken connection opens again at the next one."""
-    body = encode(sent.content())
-    headers = signed(body) | {"X-Request-ID": sent.message_id}
+    body, event = body_of(sent), name_event(sent)
+    path = f"/webhook/{event[0]}" if event else "/webhook"
+    headers = signed(body) | {
+        "X-Request-ID": sent.message_id,
+        "X-Hub-Signature-256": f"sha256={signature(body)}",
+        "X-GitHub-Delivery": sent.message_id,
+    }
     try:
-        connection.request("POST", "/webhook", body, headers)
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         response.read()
     except (OSError, http.client.HTTPException):
