@@ -9,6 +9,7 @@ from service.api import large_answers
 from service.api.answers import JSON, PIECE_BYTES
 from service.api.large_answers import LargeAnswers
 from service.errors import Unavailable
+from tests.support.api.openapi import described_errors
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +41,10 @@ async def test_an_answer_too_many_is_refused_until_another_has_ended(
     await asyncio.sleep(0)
     reader = Client()
     reader.reads.set()
-    with pytest.raises(Unavailable, match="large answers"):
+    with pytest.raises(Unavailable) as refusal:
         await answers.send(reader, LARGE, [JSON])
+    examples, _ = described_errors("/events", "get", Unavailable.status)
+    assert {"detail": refusal.value.detail} in examples
     await answers.send(reader, b"small", [JSON])
     assert reader.body == b"small"
     tasks[0].cancel()
