@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from service.errors import InvalidSignature
+from service.sources.digests import Hmac
 
 HEADER = b"x-signature"
 PREFIX = b"sha256="
@@ -30,12 +31,17 @@ def find(headers: Iterable[tuple[bytes, bytes]]) -> Sequence[bytes]:
     return [value for name, value in headers if name == HEADER]
 
 
-def verify(secrets: Sequence[bytes], body: bytes, values: Sequence[bytes]) -> int:
+def prepare(secrets: Iterable[bytes]) -> list[Hmac]:
+    """The secrets as `verify` takes them: hashes that have read them already."""
+    return [Hmac(secret, "sha256", "hex") for secret in secrets]
+
+
+def verify(secrets: Sequence[Hmac], body: bytes, values: Sequence[bytes]) -> int:
     """The index of the secret that signs `body`, compared in constant time.
 
-    `values` are those of `find`: one header, with up to SIGNATURES_MAX signatures between commas.
-    One good signature is enough. Each may be in upper or lower case, with or without `sha256=` in
-    front. Raises InvalidSignature with one of FAILURES.
+    `secrets` are those of `prepare`, and `values` those of `find`: one header, with up to
+    SIGNATURES_MAX signatures between commas. One good signature is enough. Each may be in upper or
+    lower case, with or without `sha256=` in front. Raises InvalidSignature with one of FAILURES.
     """
     if len(values) != 1:
         raise InvalidSignature("malformed" if values else "missing")
@@ -43,7 +49,7 @@ def verify(secrets: Sequence[bytes], body: bytes, values: Sequence[bytes]) -> in
     # Not in constant time: the length is no secret.
     candidates = [alone] if len(alone) == DIGITS else _split(values[0])
     for index, secret in enumerate(secrets):
-        digits = sign(secret, body).encode()
+        digits = secret.sign(body)
         for candidate in candidates:
             if hmac.compare_digest(digits, candidate):
                 return index

@@ -151,7 +151,7 @@ def requests_of(file: Path) -> list[bytes]:
 
 def decoded(request: bytes) -> Message:
     headers, body = split(request)
-    signature.verify([requests.SECRET], body, [headers[b"x-signature"]])
+    signature.verify(signature.prepare([requests.SECRET]), body, [headers[b"x-signature"]])
     return decode_message(body)
 
 

@@ -25,7 +25,7 @@ class Webhook:
     def __init__(
         self, secrets: Sequence[bytes], bodies: BodyReader, ingest: GroupCommit, tally: Tally
     ) -> None:
-        self._secrets = secrets
+        self._secrets = signature.prepare(secrets)
         self._bodies = bodies
         self._ingest = ingest
         self._tally = tally

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from service.errors import InvalidSignature
+from service.sources.signature import prepare
 from service.sources.signature import verify as verify_signature
 from service.store.interface import EventRow
 from tests.support.service import SECRET, Json, Service, encode, message, signature
@@ -66,6 +67,6 @@ async def assert_refused(service: Service, content: Json | bytes, field: str) ->
 def verify(secrets: Sequence[bytes], body: bytes, *headers: bytes) -> int | str:
     """The index of the secret that signs the body, or the failure of the signature."""
     try:
-        return verify_signature(secrets, body, headers)
+        return verify_signature(prepare(secrets), body, headers)
     except InvalidSignature as error:
         return error.failure
