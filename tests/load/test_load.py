@@ -139,7 +139,7 @@ async def test_large_bodies_under_way_are_bounded_together(
             readers.append(self)
 
     monkeypatch.setattr("service.api.webhooks.bodies.HELD_BYTES_MAX", 1_000_000)
-    monkeypatch.setattr("service.api.webhooks.webhook.BodyReader", KnownReader)
+    monkeypatch.setattr("service.app.BodyReader", KnownReader)
     async with served(tmp_path, MAX_BODY_BYTES="1000000") as wires:
         large = [webhook(f"large-{n}", b" " * 900_000) for n in range(2)]
         first, second, honest = [await wires.connect() for _ in range(3)]
@@ -246,13 +246,13 @@ async def test_a_clock_that_goes_back_loses_nothing(
 
 
 def results(metrics: dict[str, float]) -> dict[str, float]:
-    begin = 'webhook_requests_total{result="'
-    found = {
-        name.removeprefix(begin).partition('"')[0]: count
+    """Of POST /webhook, those that there were."""
+    begin, end = 'webhook_requests_total{result="', '",source="webhook"}'
+    return {
+        name.removeprefix(begin).removesuffix(end): count
         for name, count in metrics.items()
-        if begin in name
+        if name.startswith(begin) and name.endswith(end) and count
     }
-    return {result: count for result, count in found.items() if count}
 
 
 def test_the_altered_surroundings_are_altered(tmp_path: Path) -> None:
