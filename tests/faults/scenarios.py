@@ -3,8 +3,6 @@
 import asyncio
 import errno
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +19,7 @@ from tests.faults.recording import CONNECTIONS, PAUSE_SECONDS, Recording, Studio
 from tests.faults.shim import Call
 from tests.faults.supervisor import Supervisor
 from tests.faults.traffic import spread
-from tests.support.processes import clean_environment
+from tests.support.processes import run_service
 from tests.support.service import ROOT, encode
 from tests.support.strategies import Sent
 
@@ -226,14 +224,7 @@ def write_file(studio: Studio, sent: Sequence[Sent]) -> Path:
 
 def import_file(file: Path, environment: dict[str, str]) -> None:
     """Import all of a file; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "service", "import", str(file)],
-        cwd=ROOT,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_service(["import", str(file)], environment)
     assert done.returncode == 0, done.stderr
 
 

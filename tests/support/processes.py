@@ -174,6 +174,20 @@ class ServiceProcess:
             self._condition.notify_all()
 
 
+def run_service(
+    arguments: Sequence[str], environment: Mapping[str, str], source: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """A sub-command of the service, to its end."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "service", *arguments],
+        cwd=source,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @contextlib.contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[ServiceProcess]:
     """A process of the service, which says nothing on standard error and ends with the code 0."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from tests.faults.operators.ledger import Act
+from tests.faults.ledger import Act
 from tests.faults.operators.stage import Stage
 from tests.faults.recovery import Unreadable
 from tests.support.service import wait_until

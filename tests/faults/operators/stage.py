@@ -1,8 +1,6 @@
 """One database, the services that run on it one after the other, and the hands of an operator."""
 
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,11 +12,11 @@ from typing import Any
 import httpx
 
 from service.store.sqlite.connection import driver
+from tests.faults.ledger import Act, Ledger
 from tests.faults.load import Load
-from tests.faults.operators.ledger import Act, Ledger
 from tests.faults.recovery import find_short_lists, list_all
 from tests.faults.stored import is_indexed
-from tests.support.processes import NO_TLS, ServiceProcess, clean_environment, free_port
+from tests.support.processes import NO_TLS, ServiceProcess, free_port, run_service
 from tests.support.service import ROOT, wait_until
 
 SENDERS = 4
@@ -183,12 +181,5 @@ class Stage:
     def run(self, command: str) -> None:
         """Run a sub-command of the service, which must succeed."""
         self.story.append(command)
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "service", command],
-            cwd=self._source,
-            env=clean_environment(**self.environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_service([command], self.environment, self._source)
         self.expect(f"{command} fails: {done.stderr}", done.returncode == 0)
