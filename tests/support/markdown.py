@@ -19,10 +19,13 @@ def read(page: str) -> str:
 
 
 def section(page: str, title: str) -> str:
-    """What stands under one title, up to the next of the same level."""
-    found = re.search(rf"(?ms)^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", read(page))
-    assert found, f"{page} has no section {title}"
-    return found[2]
+    """What stands under one title, up to the next of the same level or a higher one."""
+    head = re.search(rf"(?m)^(#+) {re.escape(title)}\n", read(page))
+    assert head, f"{page} has no section {title}"
+    level = len(head[1])
+    # One # alone may be a comment in a block of code.
+    end = rf"(?m)^#{{{min(level, 2)},{level}}} "
+    return re.split(end, read(page)[head.end() :], maxsplit=1)[0]
 
 
 def code_blocks(page: str) -> list[str]:
