@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from service.api.messages import walk
 from tests.support.api.exports import Pages
@@ -16,8 +16,12 @@ from tests.support.postgres import suite
 from tests.support.service import Service, running
 from tests.support.wires import Wire, Wires, served
 
+# A busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("patient", PATIENT)
+settings.load_profile("patient")
 # pytest --hypothesis-profile=long: for a night, not for a change
-settings.register_profile("long", max_examples=10_000)
+settings.register_profile("long", PATIENT, max_examples=10_000)
 
 
 def pytest_sessionfinish() -> None:
