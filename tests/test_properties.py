@@ -84,7 +84,7 @@ positions = st.builds(Position, st.integers(INSTANT_MIN, INSTANT_MAX), texts)
 @patch.object(indexer, "BATCH_MESSAGES_MAX", 4)
 @patch.object(indexer, "PAUSE_SECONDS", 60)  # so that most messages stay out of the index
 @patch.object(postgres_indexer.Indexer, "start", lambda _: None)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), messages=st.lists(sent, max_size=20, unique_by=lambda each: each.message_id))
 def test_any_delivery_leaves_the_set_of_its_messages_and_every_walk_shows_it(
     kind: str, data: st.DataObject, messages: list[Sent]

@@ -22,7 +22,7 @@ from tests.support.processes import ServiceProcess, free_port
 from tests.support.service import wait_until
 from tests.support.strategies import Sent
 
-DEPTH = 4
+DEPTH = 2
 SYNCS_OF_A_NEW_FOLDER = 4
 """By SQLite: for the journal and the WAL of the database and of the index."""
 

@@ -62,7 +62,7 @@ async def test_a_batch_that_failed_proves_nothing(
 
     await store.insert([message("a")])
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_insert", fail)
+        patch.setattr(store._writes, "insert", fail)
         with pytest.raises(StoreError):
             await store.insert([message("b")])
         written = await written_at(store)
