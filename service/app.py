@@ -29,11 +29,12 @@ from service.api.webhooks.webhook import Webhook
 from service.errors import StartError
 from service.ingest import GroupCommit
 from service.settings import Settings
+from service.source_settings import MESSAGES_SOURCE
 from service.sources.source import Source, load_sources
 from service.store.factory import make_store
 from service.store.failure import end_process
 from service.telemetry.logs import Log
-from service.telemetry.metrics import MESSAGES_SOURCE, Metrics, ReadAtScrape
+from service.telemetry.metrics import Metrics, ReadAtScrape
 
 PATHS = (
     "/webhook",

@@ -15,8 +15,8 @@ from service.errors import SettingsError
 from service.variables import FILE_SUFFIX, Secret, Variable, read_variable, secret
 
 PREFIX = "SOURCE_"
-RESERVED = "webhook"
-"""The source of what POST /webhook keeps."""
+MESSAGES_SOURCE = "webhook"
+"""The source of POST /webhook, and of the bodies that it kept. No other source has this name."""
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +82,10 @@ def read_sources(environment: Mapping[str, str]) -> tuple[SourceSettings, ...]:
     sources = sorted({source for source, ending in found.values() if ending != "URL"})
     for name in given:
         source = found[name][0] if name in found else None
-        if source is not None and source.lower() == RESERVED:
+        if source is not None and source.lower() == MESSAGES_SOURCE:
             raise SettingsError(
-                f"{name} must name another source: `{RESERVED}` is POST /webhook, and its secret"
-                " is WEBHOOK_SECRET"
+                f"{name} must name another source: `{MESSAGES_SOURCE}` is POST /webhook,"
+                " and its secret is WEBHOOK_SECRET"
             )
         if source not in sources:
             _refuse_unknown(name, sources)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from service.messages.event import clean
+from service.messages.message import clean
 from tests.store.events import event
 
 

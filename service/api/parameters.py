@@ -30,7 +30,7 @@ _stray_percent_sign = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
     """The parameters by name. Each must be one of `names`, and be given once.
 
-    Raises InvalidParameter.
+    An empty cursor is none. Raises InvalidParameter.
     """
     try:
         refuse_stray_percent_sign(query_string)
@@ -46,6 +46,8 @@ def split_query(query_string: bytes, names: Collection[str]) -> dict[str, str]:
         if name in given:
             raise InvalidParameter(f"{name} must not be given twice")
         given[name] = value
+    if given.get("cursor") == "":
+        del given["cursor"]
     return given
 
 
@@ -112,6 +114,14 @@ def parse_message_id(text: str) -> str:
     return text
 
 
+def parse_text(text: str, characters_max: int) -> str:
+    """Raises ValueError for a text that is empty, too long, holds U+0000 or is not Unicode."""
+    if not 1 <= len(text) <= characters_max or "\0" in text:
+        raise ValueError
+    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
+    return text
+
+
 def boolean(text: str) -> bool:
     """Raises ValueError for any text but `true` and `false`."""
     if text not in ("true", "false"):
@@ -142,7 +152,4 @@ def _instant(text: str) -> int:
 
 
 def _search(text: str) -> str:
-    if not 1 <= len(text) <= TEXT_CHARACTERS_MAX or "\0" in text:
-        raise ValueError
-    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
-    return fold(text)
+    return fold(parse_text(text, TEXT_CHARACTERS_MAX))

@@ -5,28 +5,23 @@ back byte for byte from one line. So a body with a line feed or with white space
 in base64, like one that is no JSON.
 """
 
-import base64
-import re
 from typing import Annotated
 
 import msgspec
 
 from service.api.answers import encode
-from service.api.events.bodies import EncodedBody
+from service.api.events.bodies import encode_body, find_encoded
 from service.api.events.one_event import show_event
 from service.errors import InvalidMessage
-from service.messages.event import EVENT_ID_CHARACTERS_MAX, Event
+from service.messages.event import NAME_CHARACTERS_MAX, Event
 from service.messages.instants import RFC3339, RFC3339_RULE, parse_instant
 from service.messages.message import RULES as MESSAGE_RULES
-from service.messages.message import is_message_id
+from service.messages.message import broken, explain, is_message_id, not_json
 from service.store.interface import EventRow
-
-NAME_CHARACTERS_MAX = 255
-"""Of a source and of a type: both are in an index, whose entries are limited."""
 
 RULES = {
     "source": "lower-case letters and digits, with single hyphens between them",
-    "id": f"a string of 1 to {EVENT_ID_CHARACTERS_MAX} characters",
+    "id": f"a string of 1 to {NAME_CHARACTERS_MAX} characters",
     "type": f"null or a string of at most {NAME_CHARACTERS_MAX} characters",
     "received_at": RFC3339_RULE,
     "headers": "an object of strings",
@@ -36,7 +31,7 @@ RULES = {
     "message_ids": f"a list, each of {MESSAGE_RULES['message_id']}",
 }
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=EVENT_ID_CHARACTERS_MAX)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS_MAX)]
 SourceName = Annotated[
     str, msgspec.Meta(pattern=r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=NAME_CHARACTERS_MAX)
@@ -60,15 +55,9 @@ class _LikeEvent(msgspec.Struct, gc=False):
     received_at: msgspec.Raw
 
 
-class _LikeEncodedBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    base64: msgspec.Raw
-
-
 _decode = msgspec.json.Decoder(_Line).decode
 _decode_like_event = msgspec.json.Decoder(_LikeEvent).decode
-_decode_like_encoded_body = msgspec.json.Decoder(_LikeEncodedBody).decode
 _decode_base64 = msgspec.json.Decoder(bytes).decode
-_field_of_error = re.compile(r"at `\$\.(\w+)|missing required field `(\w+)`")
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -76,8 +65,7 @@ def encode_line(row: EventRow) -> bytes:
     """The line of an event, with its line feed."""
     shown = show_event(row)
     if b"\n" in row.body or row.body.strip() != row.body:
-        encoded = EncodedBody(base64.b64encode(row.body).decode())
-        shown = msgspec.structs.replace(shown, body=msgspec.Raw(encode(encoded)))
+        shown = msgspec.structs.replace(shown, body=encode_body(row.body))
     return encode(shown) + b"\n"
 
 
@@ -96,15 +84,15 @@ def decode_line(line: bytes) -> Event:
         line.decode()
         found = _decode(line)
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise explain(error, RULES) from None
     except _NOT_JSON:
-        raise InvalidMessage("the body must be valid JSON in UTF-8") from None
+        raise not_json() from None
     try:
         received_at = parse_instant(found.received_at)
     except ValueError:
-        raise _broken("received_at") from None
+        raise broken("received_at", RULES) from None
     if not all(map(is_message_id, found.message_ids)):
-        raise _broken("message_ids")
+        raise broken("message_ids", RULES)
     try:
         return Event(
             found.source,
@@ -123,24 +111,10 @@ def decode_line(line: bytes) -> Event:
 
 def _read_body(written: bytes) -> bytes:
     """The bytes of a body. Raises InvalidMessage."""
-    try:
-        encoded = _decode_like_encoded_body(written)
-    except msgspec.ValidationError:
+    encoded = find_encoded(written)
+    if encoded is None:
         return written
     try:
-        return _decode_base64(bytes(encoded.base64))
+        return _decode_base64(bytes(encoded))
     except msgspec.ValidationError:
-        raise _broken("body") from None
-
-
-def _explain(error: msgspec.ValidationError) -> InvalidMessage:
-    found = _field_of_error.search(str(error))
-    if found is None:
-        return InvalidMessage("the body must be a JSON object")
-    if found[2]:
-        return InvalidMessage(f"{found[2]} is required: {RULES[found[2]]}", found[2])
-    return _broken(found[1])
-
-
-def _broken(field: str) -> InvalidMessage:
-    return InvalidMessage(f"{field} must be {RULES[field]}", field)
+        raise broken("body", RULES) from None

@@ -1,29 +1,23 @@
 """An event: a request as it came, with its source, id and type."""
 
-import re
-
 import msgspec
 
-from service.messages.message import REPLACEMENT, Message
+from service.messages.message import Message
 
-KEPT_BODIES = "webhook"
-"""The source of what `POST /webhook` refused; no other source has its name."""
-
-EVENT_ID_CHARACTERS_MAX = 255
-
-_unstorable = re.compile("[\0\ud800-\udfff]")
+NAME_CHARACTERS_MAX = 255
+"""Of an id, a source and a type: they are in indexes, whose entries are limited."""
 
 
 class Event(msgspec.Struct, gc=False, frozen=True):
     """A verified request, as the store takes it. (`source`, `event_id`) names it.
 
-    Raises ValueError if a string holds U+0000 or a lone surrogate (see `clean`): no database takes
-    them, and the whole batch would fail.
+    Raises ValueError if a string holds U+0000 or a lone surrogate: no database takes them, and the
+    whole batch would fail. `message.clean` replaces them.
     """
 
     source: str
     event_id: str
-    """1 to `EVENT_ID_CHARACTERS_MAX` characters."""
+    """1 to `NAME_CHARACTERS_MAX` characters."""
     type: str | None
     received_at: int
     """Microseconds since 1970."""
@@ -46,8 +40,3 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     def list_message_ids(self) -> list[str]:
         """The ids of all messages that it brings or brought."""
         return [*(message.message_id for message in self.messages), *self.message_ids]
-
-
-def clean(text: str) -> str:
-    """`text` with U+FFFD for U+0000 and for each lone surrogate."""
-    return _unstorable.sub(REPLACEMENT, text)

@@ -81,7 +81,7 @@ class _Form(NamedTuple):
 _WEBHOOK = _Form(msgspec.json.Decoder(WebhookBody).decode, RULES)
 _STORED = _Form(msgspec.json.Decoder(StoredBody).decode, STORED_RULES)
 _decode_id = msgspec.json.Decoder(_Identified).decode
-_field_of_error = re.compile(r"at `\$\.(\w+)`|missing required field `(\w+)`")
+_field_of_error = re.compile(r"at `\$\.(\w+)|missing required field `(\w+)`")
 _unstorable = re.compile("[\0\ud800-\udfff]")
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # The backslash of an escape has an even number of others before it.
@@ -116,15 +116,20 @@ def make_message(message_id: Any, sender: Any, recipient: Any, ts: int, text: An
     Raises InvalidMessage, which names the field and its rule.
     """
     if not isinstance(message_id, str) or not is_message_id(message_id):
-        raise _broken("message_id", STORED_RULES)
+        raise broken("message_id", STORED_RULES)
     for field, address in (("from", sender), ("to", recipient)):
         if not isinstance(address, str) or not is_address(address):
-            raise _broken(field, STORED_RULES)
+            raise broken(field, STORED_RULES)
     if text is not None:
         if not isinstance(text, str) or len(text) > TEXT_CHARACTERS_MAX:
-            raise _broken("text", STORED_RULES)
-        text = _unstorable.sub(REPLACEMENT, text)
+            raise broken("text", STORED_RULES)
+        text = clean(text)
     return Message(message_id, sender, recipient, ts, text, fold_if_other(text))
+
+
+def clean(text: str) -> str:
+    """`text` with U+FFFD for U+0000 and for each lone surrogate."""
+    return _unstorable.sub(REPLACEMENT, text)
 
 
 def is_message_id(text: str) -> bool:
@@ -144,7 +149,7 @@ def decode_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(mend(body))
     except _NOT_JSON:
-        raise _not_json() from None
+        raise not_json() from None
 
 
 def _decode_or_mend(body: bytes, form: _Form) -> Message:
@@ -155,26 +160,26 @@ def _decode_or_mend(body: bytes, form: _Form) -> Message:
     try:
         return _decode(mend(body), form)
     except _NOT_JSON:
-        raise _not_json() from None
+        raise not_json() from None
 
 
 def _decode(body: bytes, form: _Form) -> Message:
     try:
         sent = form.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(error, form.rules) from None
+        raise explain(error, form.rules) from None
     message_id, text = sent.message_id, sent.text
     # JSON has only one way to write U+0000. Most bodies do not hold it.
     if b"\\u0000" in body:
         if "\0" in message_id:
-            raise _broken("message_id", form.rules)
+            raise broken("message_id", form.rules)
         text = text and text.replace("\0", REPLACEMENT)
     if message_id.isspace():
-        raise _broken("message_id", form.rules)
+        raise broken("message_id", form.rules)
     try:
         ts = parse_instant(sent.ts)
     except ValueError:
-        raise _broken("ts", form.rules) from None
+        raise broken("ts", form.rules) from None
     return Message(message_id, sent.from_msisdn, sent.to_msisdn, ts, text, fold_if_other(text))
 
 
@@ -199,18 +204,21 @@ def _replace_lone(found: re.Match[bytes]) -> bytes:
     return found[0] if found["lone"] is None else found[0][: -len("ud800")] + b"u0000"
 
 
-def _explain(error: msgspec.ValidationError, rules: Mapping[str, str]) -> InvalidMessage:
+def explain(error: msgspec.ValidationError, rules: Mapping[str, str]) -> InvalidMessage:
+    """What a decoder's error says, with the rule of the field that it names."""
     found = _field_of_error.search(str(error))
     if found is None:
         return InvalidMessage("the body must be a JSON object")
     if found[2]:
         return InvalidMessage(f"{found[2]} is required: {rules[found[2]]}", found[2])
-    return _broken(found[1], rules)
+    return broken(found[1], rules)
 
 
-def _broken(field: str, rules: Mapping[str, str]) -> InvalidMessage:
+def broken(field: str, rules: Mapping[str, str]) -> InvalidMessage:
+    """A field that breaks its rule."""
     return InvalidMessage(f"{field} must be {rules[field]}", field)
 
 
-def _not_json() -> InvalidMessage:
+def not_json() -> InvalidMessage:
+    """A body, or a line, that no decoder reads."""
     return InvalidMessage("the body must be valid JSON in UTF-8")

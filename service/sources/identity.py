@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, cast
 
+from service.messages.event import NAME_CHARACTERS_MAX
 from service.sources.fields import JsonPaths, find_key_beside, split_form
 from service.sources.request import Request
 from service.sources.scheme import Scheme
 from service.sources.templates import Part
 
-NAME_CHARACTERS_MAX = 255
 ABSENT = "is not where the scheme looks for it"
 
 

@@ -169,6 +169,10 @@ class Mended(NamedTuple):
     event_id: str
     messages: Sequence[Message]
 
+    def list_message_ids(self) -> list[str]:
+        """The ids of the messages."""
+        return [message.message_id for message in self.messages]
+
 
 class Reader(Protocol):
     """One database, open to be read. Its methods raise StoreError when it does not answer."""

@@ -1,10 +1,10 @@
 """Who was first? What became of each part of a batch, the same for every database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from service.messages.event import Event
 from service.messages.message import Message
-from service.store.interface import Outcome, Row, StoreError
+from service.store.interface import Mended, Outcome, Row, StoreError
 
 
 def first_of_each(messages: Sequence[Message]) -> dict[str, Message]:
@@ -67,6 +67,15 @@ def list_created(events: Sequence[Event], outcomes: Sequence[Outcome]) -> list[E
     """The events that the batch has just stored."""
     return [
         event for event, outcome in zip(events, outcomes, strict=True) if outcome is Outcome.CREATED
+    ]
+
+
+def list_links(found: Iterable[Event | Mended]) -> list[tuple[str, str, str]]:
+    """Which event brought a message: (message_id, source, event_id)."""
+    return [
+        (message_id, each.source, each.event_id)
+        for each in found
+        for message_id in each.list_message_ids()
     ]
 
 

@@ -23,6 +23,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from service.source_settings import MESSAGES_SOURCE
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 STATUSES = (200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 431, 499, 500, 503)
 """Every status that the service gives."""
@@ -40,9 +42,6 @@ WEBHOOK_RESULTS = (
     "too_large",
     "unavailable",
 )
-MESSAGES_SOURCE = "webhook"
-"""The source of POST /webhook."""
-
 REFUSALS = ("missing", "malformed", "mismatch", "expired", "future", "content_encoding")
 """The failures of a signature, and the encoding."""
 

@@ -26,6 +26,7 @@ from service.api.messages.walk import FORMATS, NDJSON
 from service.app import PATHS
 from service.errors import Refusal, RequestError
 from service.messages.addresses import ADDRESS
+from service.messages.event import NAME_CHARACTERS_MAX
 from service.messages.instants import RFC3339
 from service.messages.message import TEXT_CHARACTERS_MAX, WebhookBody
 from service.sources.scheme import load_schemes
@@ -124,7 +125,7 @@ def test_its_bounds_are_those_of_the_code() -> None:
     assert events["limit"] == limit
     for name in ("source", "type"):
         assert events[name]["minLength"] == 1
-        assert events[name]["maxLength"] == page_of_events.NAME_CHARACTERS_MAX
+        assert events[name]["maxLength"] == NAME_CHARACTERS_MAX
     assert f"more than {LEVELS_MAX} nested" in SCHEMAS["EncodedBody"]["description"]
     for name, below, above in (("limit", 0, 101), ("offset", -1, page.OFFSET_MAX + 1)):
         for value in (below, above):

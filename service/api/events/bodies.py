@@ -36,7 +36,20 @@ def show_body(body: bytes) -> msgspec.Raw:
     """
     if _is_plain_json(body):
         return msgspec.Raw(body)
+    return encode_body(body)
+
+
+def encode_body(body: bytes) -> msgspec.Raw:
+    """The body in base64."""
     return msgspec.Raw(_encode(EncodedBody(base64.b64encode(body).decode())))
+
+
+def find_encoded(json: bytes) -> msgspec.Raw | None:
+    """The value of an object whose only key is `base64`, whatever it is; else None."""
+    try:
+        return _decode_like_encoded(json).base64
+    except msgspec.ValidationError:
+        return None
 
 
 def _is_plain_json(body: bytes) -> bool:
@@ -44,7 +57,7 @@ def _is_plain_json(body: bytes) -> bool:
         _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return not _nests_too_deep(body) and not _looks_encoded(body)
+    return not _nests_too_deep(body) and find_encoded(body) is None
 
 
 def _nests_too_deep(json: bytes) -> bool:
@@ -56,11 +69,3 @@ def _nests_too_deep(json: bytes) -> bool:
     for _ in range(LEVELS_MAX):
         brackets = brackets.replace(b"[]", b"")  # the innermost level
     return bool(brackets)
-
-
-def _looks_encoded(json: bytes) -> bool:
-    try:
-        _decode_like_encoded(json)
-    except msgspec.ValidationError:
-        return False
-    return True

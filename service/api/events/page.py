@@ -12,18 +12,19 @@ from service.api.events.one_event import show_event
 from service.api.large_answers import LargeAnswers
 from service.api.parameters import (
     boolean,
+    parse_text,
     read,
     read_is_descending,
     read_limit,
     read_range,
     split_query,
 )
+from service.messages.event import NAME_CHARACTERS_MAX
 from service.store.interface import EventFilter, EventPage, EventPosition, Reader
 
 BODY_BYTES_MAX = 4 * 2**20
 """Of a page. A page of one event may have more."""
 
-NAME_CHARACTERS_MAX = 255
 NAME_RULE = f"1 to {NAME_CHARACTERS_MAX} characters in UTF-8, none of them U+0000"
 
 EVENT_FILTERS = ("source", "type", "problem", "since", "until")
@@ -57,8 +58,6 @@ def parse_query(query_string: bytes) -> Query:
     """The query of `GET /events`. Raises InvalidParameter, which names the parameter."""
     given = split_query(query_string, PARAMETERS)
     chosen = read_event_filter(given)._replace(is_descending=read_is_descending(given))
-    if given.get("cursor") == "":
-        del given["cursor"]
     after = read(given, "cursor", None, lambda text: decode_event_cursor(text, chosen), CURSOR_RULE)
     return Query(chosen, after, read_limit(given))
 
@@ -79,10 +78,7 @@ def read_event_filter(given: Mapping[str, str]) -> EventFilter:
 
 
 def _name(text: str) -> str:
-    if not 1 <= len(text) <= NAME_CHARACTERS_MAX or "\0" in text:
-        raise ValueError
-    text.encode()  # raises UnicodeEncodeError if the command line is not UTF-8
-    return text
+    return parse_text(text, NAME_CHARACTERS_MAX)
 
 
 def _encode(page: EventPage, chosen: EventFilter) -> bytes:

@@ -64,8 +64,6 @@ class Messages:
 def parse_query(query_string: bytes) -> Query:
     """The query of `GET /messages`. Raises InvalidParameter, which names the parameter."""
     given = split_query(query_string, PARAMETERS)
-    if given.get("cursor") == "":
-        del given["cursor"]
     if "cursor" in given and "offset" in given:
         raise InvalidParameter("cursor and offset do not go together: keep one of them")
     chosen = read_filter(given)._replace(is_descending=read_is_descending(given))

@@ -4,7 +4,8 @@ import hashlib
 
 from service.api.answers import Headers
 from service.errors import RequestError, UnsupportedEncoding
-from service.messages.event import Event, clean
+from service.messages.event import Event
+from service.messages.message import clean
 from service.sources.headers import keep_headers
 
 

@@ -5,7 +5,7 @@ from typing import cast
 
 from starlette.types import Receive, Scope, Send
 
-from service.api.answers import send_body
+from service.api.answers import FixedAnswer, send_body
 from service.api.caller import CallerReader
 from service.api.webhooks.bodies import BodyReader
 from service.api.webhooks.kept import keep, read_content_type, refuse_encoding
@@ -37,8 +37,7 @@ class SourceWebhook:
         self._ingest = ingest
         self._tally = tally
         self._callers = callers
-        self._answer, content_type = source.answer
-        self._headers = [(b"content-type", content_type)]
+        self._answer = FixedAnswer(200, *source.answer)
         signed = [part for each in source.scheme.signatures for part in each.signed_parts]
         self._signs_url = any(part.kind == "url" for part in signed)
         self.methods = ["POST"] if answer_get(source, b"") is None else ["GET", "POST"]
@@ -64,7 +63,7 @@ class SourceWebhook:
             self._tally.refuse(error, line, body)
             raise
         if handshake is None:
-            await send_body(send, 200, self._answer, self._headers)
+            await self._answer.send(send)
         else:
             await _send(send, handshake)
 

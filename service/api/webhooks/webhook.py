@@ -13,10 +13,10 @@ from service.api.webhooks.tally import Tally
 from service.errors import InvalidMessage, RequestError, Unavailable, UnsupportedEncoding
 from service.ingest import GroupCommit
 from service.messages.message import decode_message, find_message_id
+from service.source_settings import MESSAGES_SOURCE
 from service.sources import signature
 from service.store.interface import Outcome
 from service.telemetry.logs import RequestLine
-from service.telemetry.metrics import MESSAGES_SOURCE
 
 
 class Webhook:

@@ -7,8 +7,8 @@ import msgspec
 
 from service.api.webhooks.kept import refuse_encoding
 from service.errors import RequestError
-from service.messages.event import KEPT_BODIES
 from service.messages.message import Message, decode_message
+from service.source_settings import MESSAGES_SOURCE
 from service.sources.messaging import extract
 from service.sources.request import Request
 from service.sources.source import Source
@@ -42,7 +42,7 @@ class Rules:
         ]
         try:
             refuse_encoding(headers)
-            if event.source == KEPT_BODIES:
+            if event.source == MESSAGES_SOURCE:
                 return (decode_message(event.body),)
         except RequestError as error:
             raise StillRefused(str(error)) from None

@@ -12,7 +12,7 @@ from service.commands.arguments import Parser
 from service.commands.send.environment import read_address, read_secret, read_source
 from service.commands.send.targets import Events, Messages, Target
 from service.errors import SettingsError
-from service.source_settings import RESERVED
+from service.source_settings import MESSAGES_SOURCE
 from service.sources.scheme import SCHEME_NAME, load_schemes
 
 DESCRIPTION = """\
@@ -234,7 +234,7 @@ def _add_messages(parser: Parser) -> None:
 
 
 def _source(text: str) -> str:
-    if not re.fullmatch(SCHEME_NAME, text) or text == RESERVED:
+    if not re.fullmatch(SCHEME_NAME, text) or text == MESSAGES_SOURCE:
         raise argparse.ArgumentTypeError(
             f"must be lower-case letters and digits, with single hyphens, not {text!r}"
         )

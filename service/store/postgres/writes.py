@@ -8,7 +8,13 @@ import msgspec
 from service.messages.event import Event
 from service.messages.message import Message
 from service.store.interface import Mended, Outcome, Row
-from service.store.outcomes import classify, classify_events, first_of_each, list_created
+from service.store.outcomes import (
+    classify,
+    classify_events,
+    first_of_each,
+    list_created,
+    list_links,
+)
 from service.store.postgres.connection import Connection
 from service.store.postgres.server import Server
 from service.store.queries import PostgresQueries
@@ -36,13 +42,7 @@ class Writes:
             created = list_created(events, event_outcomes)
             brought = [message for event in created for message in event.messages]
             outcomes = await self._insert_messages([*messages, *brought])
-            await self._link(
-                [
-                    (message_id, event.source, event.event_id)
-                    for event in created
-                    for message_id in event.list_message_ids()
-                ]
-            )
+            await self._link(list_links(created))
         return outcomes[: len(messages)] + event_outcomes
 
     async def resolve(self, mended: Sequence[Mended]) -> list[Outcome]:
@@ -55,13 +55,7 @@ class Writes:
             await self._connection.fetch(self._queries.clear_problems, names)
             messages = [message for each in mended for message in each.messages]
             outcomes = await self._insert_messages(messages)
-            await self._link(
-                [
-                    (message.message_id, each.source, each.event_id)
-                    for each in mended
-                    for message in each.messages
-                ]
-            )
+            await self._link(list_links(mended))
         return outcomes
 
     async def _insert_messages(self, messages: Sequence[Message]) -> list[Outcome]:

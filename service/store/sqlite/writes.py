@@ -12,7 +12,13 @@ import msgspec
 from service.messages.event import Event
 from service.messages.message import Message, encode
 from service.store.interface import Mended, Outcome, Row
-from service.store.outcomes import classify, classify_events, first_of_each, list_created
+from service.store.outcomes import (
+    classify,
+    classify_events,
+    first_of_each,
+    list_created,
+    list_links,
+)
 from service.store.queries import SqliteQueries
 
 Counts: TypeAlias = list[tuple[str, int, int]]
@@ -52,14 +58,7 @@ class Writes:
         self.count(connection, [(name, counted[name], troubled[name]) for name in counted])
         brought = chain.from_iterable(event.messages for event in created)
         outcomes = self._insert_messages(connection, [*messages, *brought])
-        self._link(
-            connection,
-            (
-                (message_id, event.source, event.event_id)
-                for event in created
-                for message_id in event.list_message_ids()
-            ),
-        )
+        self._link(connection, created)
         connection.commit()
         created_message_count = outcomes.count(Outcome.CREATED)
         return Stored(outcomes[: len(messages)] + event_outcomes, created_message_count)
@@ -73,14 +72,7 @@ class Writes:
         self.count(connection, [(name, 0, -solved[name]) for name in solved])
         messages = [message for each in mended for message in each.messages]
         outcomes = self._insert_messages(connection, messages)
-        self._link(
-            connection,
-            (
-                (message.message_id, each.source, each.event_id)
-                for each in mended
-                for message in each.messages
-            ),
-        )
+        self._link(connection, mended)
         connection.commit()
         return Stored(outcomes, outcomes.count(Outcome.CREATED))
 
@@ -123,9 +115,9 @@ class Writes:
         found = connection.execute(self._queries.find_events, batch).fetchone()
         return classify_events(events, created_count, dict(_decode_events(found[0])))
 
-    def _link(self, connection: sqlite3.Connection, links: Iterable[tuple[str, str, str]]) -> None:
-        if found := list(links):
-            connection.execute(self._queries.link_messages, {"links": _json(found)})
+    def _link(self, connection: sqlite3.Connection, found: Iterable[Event | Mended]) -> None:
+        if links := list_links(found):
+            connection.execute(self._queries.link_messages, {"links": _json(links)})
 
     def _next_created_at(self) -> int:
         """The clock's instant, but later than that of the last batch: it marks the batch."""

@@ -5,8 +5,7 @@ import hashlib
 import pytest
 
 from service.api.webhooks.kept import read_content_type
-from service.store.interface import StoreError
-from tests.support.api.webhooks import BODY, count_events, stored
+from tests.support.api.webhooks import BODY, count_events, failing_inserts, stored
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import Service, message, signed
 
@@ -49,11 +48,7 @@ async def test_what_is_refused_is_kept(
 async def test_what_can_not_be_kept_is_to_come_again(
     service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
-        raise StoreError("disk I/O error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store_class, "insert", fail)
+    with failing_inserts(store_class, monkeypatch):
         for headers in ({}, GZIP):
             response = await service.deliver(b"{}", signed(b"{}") | headers)
             assert response.status_code == 503

@@ -9,8 +9,15 @@ from urllib.parse import quote
 
 import pytest
 
-from service.store.interface import StoreError
-from tests.support.api.webhooks import PUSH, count_events, github, only_row, send, stored
+from tests.support.api.webhooks import (
+    PUSH,
+    count_events,
+    failing_inserts,
+    github,
+    only_row,
+    send,
+    stored,
+)
 from tests.support.kinds import StoreClass, on_each_database, on_sqlite
 from tests.support.service import SECRET, Service, running, signature
 
@@ -185,11 +192,7 @@ async def test_a_compressed_body_is_found_under_its_hash(service: Service) -> No
 async def test_an_event_that_is_not_stored_is_not_acknowledged(
     service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
-        raise StoreError("disk I/O error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store_class, "insert", fail)
+    with failing_inserts(store_class, monkeypatch):
         response = await send(service, PUSH)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"

@@ -5,8 +5,7 @@ from collections import Counter
 
 import pytest
 
-from service.store.interface import StoreError
-from tests.support.api.webhooks import only_row
+from tests.support.api.webhooks import failing_inserts, only_row
 from tests.support.kinds import StoreClass, on_each_database
 from tests.support.service import Json, Service, message
 
@@ -92,11 +91,7 @@ async def test_100_concurrent_deliveries_of_5_ids_leave_5_messages(service: Serv
 async def test_a_failed_commit_is_told_and_may_be_retried(
     service: Service, store_class: StoreClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
-        raise StoreError("disk I/O error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store_class, "insert", fail)
+    with failing_inserts(store_class, monkeypatch):
         response = await service.deliver(message())
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0

@@ -139,19 +139,22 @@ def test_messages_are_found_by_a_running_service(database_url: str, tmp_path: Pa
         assert again.status_code == 200
 
 
+def begin_reprocess(database_url: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "service", "reprocess"],
+        cwd=ROOT,
+        env=clean_environment(**environment_of(database_url)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @on_sqlite
 def test_it_waits_for_a_locked_database(database_url: str, tmp_path: Path) -> None:
     store_events(database_url, VALID)
-    command = [sys.executable, "-m", "service", "reprocess"]
     with locked(tmp_path / "app.db"):
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=clean_environment(**environment_of(database_url)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = begin_reprocess(database_url)
         assert process.stderr is not None
         assert process.stderr.readline().startswith("the database is locked by another program")
     output, errors = process.communicate(timeout=30)
@@ -161,16 +164,8 @@ def test_it_waits_for_a_locked_database(database_url: str, tmp_path: Path) -> No
 @on_sqlite
 def test_a_signal_ends_it_while_it_waits(database_url: str, tmp_path: Path) -> None:
     store_events(database_url, VALID)
-    command = [sys.executable, "-m", "service", "reprocess"]
     with locked(tmp_path / "app.db"):
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=clean_environment(**environment_of(database_url)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = begin_reprocess(database_url)
         assert process.stderr is not None
         process.stderr.readline()
         process.send_signal(signal.SIGTERM)

@@ -1,13 +1,16 @@
 """Helpers for the tests of POST /webhook."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
+import pytest
 
 from service.errors import InvalidSignature
 from service.sources.signature import prepare
 from service.sources.signature import verify as verify_signature
-from service.store.interface import EventRow
+from service.store.interface import EventRow, StoreError
+from tests.support.kinds import StoreClass
 from tests.support.service import SECRET, Json, Service, encode, message, signature
 
 BODY = encode(message())
@@ -70,3 +73,15 @@ def verify(secrets: Sequence[bytes], body: bytes, *headers: bytes) -> int | str:
         return verify_signature(prepare(secrets), body, headers)
     except InvalidSignature as error:
         return error.failure
+
+
+@contextlib.contextmanager
+def failing_inserts(store_class: StoreClass, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, the database stores nothing and says so."""
+
+    async def fail(*_: object) -> None:
+        raise StoreError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_class, "insert", fail)
+        yield
